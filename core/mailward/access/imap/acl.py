@@ -81,16 +81,21 @@ async def _change(session: Session, reached: Reached, identifier: str, mode: Mod
     identifiers, guesses, account = _identifiers(session), session.desk.guesses, session.reach.account
     if identifier.startswith("-"):
         raise No("Rights are given here, and not taken from those who have them otherwise", "CANNOT")
-    if gives(mode, rights) and not guesses.left(account):
+    is_guess = gives(mode, rights)
+    # It counts before it is looked up: as many sessions as an account has would look up one more each.
+    if is_guess and not guesses.take(account):
         raise No("Too many identifiers named nobody; try again in an hour", "LIMIT")
     owner, store, mailbox = reached.owner, reached.store, reached.info.id
     try:
         await session.blocking(lambda: change(identifiers, owner, store, mailbox, identifier, mode, rights))
     except Nobody as error:
-        guesses.take(account)
+        is_guess = False
         if not guesses.left(account):
             log.warning("identifiers of nobody", account=account, in_an_hour=MAX_GUESSES_AN_HOUR)
         raise No(str(error), "CANNOT") from error
+    finally:
+        if is_guess:  # it named somebody, or was not looked up
+            guesses.give_back(account)
     return ""
 
 

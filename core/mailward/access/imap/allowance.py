@@ -28,3 +28,8 @@ class Allowance:
         granted = min(wanted, self.left(account))
         self._taken[account] += granted
         return granted
+
+    def give_back(self, account: AccountId) -> None:
+        """One that was taken and not used. It is lost where the while has ended meanwhile."""
+        if self.left(account) < self._most:
+            self._taken[account] -= 1

@@ -174,6 +174,28 @@ async def test_grants_of_accounts_that_are_gone_make_room_for_others(town: Town)
     assert store.grants()[box] == {f"account:{town.ids['bob']}": "lr"}
 
 
+async def test_t_imap_14_identifiers_are_not_guessed_by_many_sessions_at_once(town: Town) -> None:
+    work(town)
+    async with sessions(town, "alice") as (alice,):
+        clients = [alice, *[await town.log_in("alice") for _ in range(4)]]
+        each = MAX_GUESSES_AN_HOUR // 2
+        for client in clients:
+            client.wire.feed(b"".join(b"g%d SETACL Work nobody@example.test l\r\n" % number for number in range(each)))
+        answers = [await client.replies(b"g%d " % number) for number in range(each) for client in clients]
+        assert sum(answer[-1].startswith(b"NO [CANNOT]") for answer in answers) == MAX_GUESSES_AN_HOUR
+        assert sum(answer[-1].startswith(b"NO [LIMIT]") for answer in answers) == len(answers) - MAX_GUESSES_AN_HOUR
+        for client in clients[1:]:
+            await client.close()
+
+
+async def test_what_names_somebody_is_no_guess(town: Town) -> None:
+    work(town)
+    async with sessions(town, "alice") as (alice,):
+        for _ in range(MAX_GUESSES_AN_HOUR + 1):
+            await alice.ok("SETACL Work bob@example.test +l")
+            assert (await alice.command("SETACL Work alice@example.test l"))[-1].startswith(b"NO [")
+
+
 async def test_t_imap_14_identifiers_are_not_guessed(town: Town) -> None:
     """Whom a list does not name cannot be told from nobody; what remains, giving, is counted."""
     work(town, "lra")
