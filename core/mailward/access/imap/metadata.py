@@ -12,7 +12,7 @@ from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments
-from mailward.protocol.imap.metadata import PRIVATE, SHARED, SPECIAL_USE, read_changes, read_wanted
+from mailward.protocol.imap.metadata import PRIVATE, SHARED, SPECIAL_USE, Wanted, read_changes, read_wanted
 from mailward.store.ops import SERVER, Op, SetAnnotations, SetSpecialUse
 
 _PLAIN = re.compile(rb"[a-z0-9/._-]+")
@@ -26,14 +26,10 @@ _WRITING = "w"
 async def get_metadata(session: Session, arguments: Arguments) -> str:
     written, wanted = read_wanted(arguments)
     reached = await _find(session, written)
-    found = await session.blocking(lambda: _entries(session, reached))
-    found = {name: value for name, value in found.items() if wanted.includes(name)}
-    shown = {name: value for name, value in found.items() if wanted.max_octets is None or len(value) <= wanted.max_octets}
-    if shown:
+    entries, longest = await session.blocking(lambda: _answer(session, reached, wanted))
+    if entries:
         mailbox = b'""' if reached is None else session.name_octets(reached.info.name)
-        entries = b" ".join(_name(name.encode("ascii")) + b" " + _value(value) for name, value in shown.items())
         session.untagged(b"METADATA %b (%b)" % (mailbox, entries))
-    longest = max((len(value) for name, value in found.items() if name not in shown), default=0)
     return f"[METADATA LONGENTRIES {longest}] Some are longer" if longest else ""
 
 
@@ -56,6 +52,15 @@ async def _find(session: Session, written: bytes) -> Reached | None:
     if reached.rights.isdisjoint(_READING):
         raise NoPermission("The mailbox is shared without the right to do that")
     return reached
+
+
+def _answer(session: Session, reached: Reached | None, wanted: Wanted) -> tuple[bytes, int]:
+    """The entries that are told, and the octets of the longest of those that are too long; 0 for none. Blocks."""
+    found = {name: value for name, value in _entries(session, reached).items() if wanted.includes(name)}
+    most = wanted.max_octets
+    told = {name: value for name, value in found.items() if most is None or len(value) <= most}
+    longest = max((len(value) for name, value in found.items() if name not in told), default=0)
+    return b" ".join(_name(name.encode("ascii")) + b" " + _value(value) for name, value in told.items()), longest
 
 
 def _entries(session: Session, reached: Reached | None) -> dict[str, bytes]:

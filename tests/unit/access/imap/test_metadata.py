@@ -1,5 +1,6 @@
 """GETMETADATA and SETMETADATA (RFC 5464): names, depth and size, who reads and changes what, limits."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
-from mailward.protocol.imap.metadata import Wanted, read_changes, read_wanted
+from mailward.protocol.imap.metadata import MAX_ENTRIES, Wanted, read_changes, read_wanted
 from mailward.store.annotations import MAX_ANNOTATIONS
 from mailward.store.ops import MAX_ANNOTATION_OCTETS, SERVER, CreateMailbox, DeleteMailbox, SetAnnotations, SetRights
 from mailward.store.refusals import NoSuchMailbox
@@ -23,11 +24,11 @@ BOX = '"Other Users/alice@example.test/Work"'
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (b' "" /shared/comment', Wanted(("/shared/comment",))),
-        (b' INBOX (/shared/comment "/Private/COMMENT")', Wanted(("/shared/comment", "/private/comment"))),
-        (b' (MAXSIZE 1024 DEPTH infinity) "INBOX" /private', Wanted(("/private",), None, 1024)),
-        (b" INBOX (DEPTH 1) (/private/filters/values)", Wanted(("/private/filters/values",), 1)),
-        (b" (depth 0) INBOX /shared/vendor/kolab", Wanted(("/shared/vendor/kolab",))),
+        (b' "" /shared/comment', Wanted(frozenset({"/shared/comment"}))),
+        (b' INBOX (/shared/comment "/Private/COMMENT")', Wanted(frozenset({"/shared/comment", "/private/comment"}))),
+        (b' (MAXSIZE 1024 DEPTH infinity) "INBOX" /private', Wanted(frozenset({"/private"}), None, 1024)),
+        (b" INBOX (DEPTH 1) (/private/filters/values)", Wanted(frozenset({"/private/filters/values"}), 1)),
+        (b" (depth 0) INBOX /shared/vendor/kolab", Wanted(frozenset({"/shared/vendor/kolab"}))),
     ],
 )
 def test_options_stand_before_the_mailbox_or_behind_it(text: bytes, wanted: Wanted) -> None:
@@ -63,7 +64,23 @@ def test_getmetadata_without_entries_or_with_other_options_is_bad(text: bytes) -
 )
 def test_depth_says_how_far_below(depth: int | None, found: list[str]) -> None:
     names = ["/private/a", "/private/a/b", "/private/a/b/c", "/private/ab", "/shared/a"]
-    assert [name for name in names if Wanted(("/private/a",), depth).includes(name)] == found
+    assert [name for name in names if Wanted(frozenset({"/private/a"}), depth).includes(name)] == found
+
+
+def test_t_dos_08_what_an_entry_costs_does_not_grow_with_the_names() -> None:
+    compared: list[object] = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    wanted = Wanted(frozenset(Name(f"/private/a{number}") for number in range(MAX_ENTRIES)), None)
+    compared.clear()
+    assert wanted.includes("/private/a7/b/c") and not wanted.includes("/private/b/c")
+    assert len(compared) <= 5
 
 
 # --- one's own ---
@@ -74,6 +91,21 @@ async def own(folder: Path) -> AsyncIterator[Client]:
     client = await Client(Office(folder)).login()
     yield client
     await client.close()
+
+
+async def test_t_dos_08_entries_are_looked_through_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set[int]()
+    includes = Wanted.includes
+
+    def noted(wanted: Wanted, name: str) -> bool:
+        threads.add(threading.get_ident())
+        return includes(wanted, name)
+
+    monkeypatch.setattr(Wanted, "includes", noted)
+    async with own(tmp_path) as client:
+        await client.ok('SETMETADATA INBOX (/private/comment "one")')
+        assert await client.ok("GETMETADATA INBOX /private/comment") == [b'* METADATA "INBOX" (/private/comment "one")']
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_values_are_set_told_replaced_and_removed(tmp_path: Path) -> None:
