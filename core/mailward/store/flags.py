@@ -125,8 +125,19 @@ def _tables(keep: int, put: int) -> tuple[bytes, bytes]:
 
 def how_many(values: "array[int]", flag: int) -> int:
     """Of these flags values have this system flag."""
+    return _having(values, flag).count(1)
+
+
+def first_without(values: "array[int]", flag: int) -> int | None:
+    """The place of the first flags value that does not have this system flag."""
+    place = _having(values, flag).find(0)
+    return place if place >= 0 else None
+
+
+def _having(values: "array[int]", flag: int) -> bytes:
+    """1 for each flags value that has this system flag, else 0."""
     _, has = _tables(255 ^ flag, 0)
-    return values.tobytes()[_OCTETS[0] :: 8].translate(has).count(1)
+    return values.tobytes()[_OCTETS[0] :: 8].translate(has)
 
 
 def _checked(keyword: str) -> str:

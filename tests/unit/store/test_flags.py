@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.store.flags import DELETED, SEEN, FlagChange, how_many, mask_of
+from mailward.store.flags import DELETED, SEEN, FlagChange, first_without, how_many, mask_of
 from mailward.store.ops import ANY_KEYWORD, Mode
 
 values = st.integers(0, 2**63 - 1) | st.integers(0, 31)
@@ -34,6 +34,8 @@ def test_what_changes_has_the_new_modseq_and_nothing_else(mode: Mode, bits: int,
 
 
 @given(st.lists(values))
-def test_how_many_have_a_flag(some: list[int]) -> None:
+def test_how_many_have_a_flag_and_which_is_the_first_that_has_not(some: list[int]) -> None:
     for flag in (SEEN, DELETED):
         assert how_many(array("Q", some), flag) == sum(bool(value & flag) for value in some)
+        without = [place for place, value in enumerate(some) if not value & flag]
+        assert first_without(array("Q", some), flag) == (without[0] if without else None)

@@ -41,6 +41,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     heard = await session.tell_changes(expunge=False) if uid else frozenset()
     places = session.places_now(numbers, uid=uid)
     if not places:
+        await session.tell_outcome(expunge=uid)
         return ""
     # Of several flags those that may be set are set, since clients make little of a NO (RFC 4314 section 4).
     op = SetFlags(selected.info.id, selected.uids_at(places), mode, allowed, unchanged_since, untouchable(rights))
@@ -53,7 +54,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         changed(session, selected, zip(places, values, strict=True))
         for place in places if not silent else ():
             session.tell_flags(selected, place)
-        return ""
+        return ""  # and there is no other news
     before = [(selected.uids[place], value) for place, value in zip(places, values, strict=True)]
     if result.refused:
         refused = set(result.refused)
@@ -74,9 +75,10 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         if not told and (not known or unchanged_since is not None):
             # The client waits for an answer, or for the MODSEQ, or takes the flags to be what it stored.
             session.tell_flags(selected, place, known=known)
+    found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]
+    await session.tell_outcome(expunge=uid)
     if not result.refused:
         return ""
-    found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]
     return f"[MODIFIED {set_text(result.refused if uid else found)}] Messages that were changed by others are as they were"
 
 

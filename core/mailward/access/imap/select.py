@@ -13,7 +13,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import Resync, read_select_parameters
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import MailboxView
-from mailward.store.flags import DELETED, SEEN
+from mailward.store.flags import DELETED, SEEN, first_without
 from mailward.store.ops import Expunge
 
 
@@ -62,14 +62,13 @@ def _found(session: Session, name: str) -> tuple[Reached, MailboxView]:
     """The mailbox, and all that is in it. Blocks. Raises NoSuchMailbox and NoPermission."""
     here = session.reach.find(name, "r")
     view = here.store.view(here.info.id)
-    return here, replace(view, mailbox=here.seen(view.mailbox))
+    return here, view if here.is_own else replace(view, mailbox=here.seen(view.mailbox))
 
 
 def _tell_unseen(session: Session, selected: Selected) -> None:
-    unread = enumerate(selected.flags, 1) if selected.info.unseen else ()
-    unseen = next((number for number, value in unread if not value & SEEN), None)
+    unseen = first_without(selected.flags, SEEN)
     if unseen is not None:
-        session.untagged(f"OK [UNSEEN {unseen}] First unseen message")
+        session.untagged(f"OK [UNSEEN {unseen + 1}] First unseen message")
 
 
 async def _tell_since(session: Session, selected: Selected, resync: Resync) -> None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 import unicodedata
+from functools import lru_cache
 
 from mailward.formats.mailbox_names import INBOX, SEPARATOR, problem_of_name
 
@@ -17,6 +18,7 @@ class NameRefused(ValueError):
     """A name that no mailbox can have; the text is for people."""
 
 
+@lru_cache(1024)
 def decode_name(octets: bytes, *, utf8: bool = False) -> str:
     """The name in NFC. INBOX in any case is "INBOX". Raises NameRefused for what is neither or cannot be (T-IMAP-13).
 
