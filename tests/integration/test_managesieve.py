@@ -66,6 +66,9 @@ def test_mail_meets_the_active_script_and_explain_names_the_line(target: Server,
     rehearsed = target.json("sieve", "dry-run", "bob@example.test", str(tmp_path / "other.sieve"), "--mailbox", "Archive")
     assert [one["actions"] for one in rehearsed] == [[{"what": "redirect to c@example.net", "line": 1}]]
     assert "1 x keep" in target.run("sieve", "dry-run", "bob@example.test", "-", "--mailbox", "Archive", stdin="keep;").stdout
+    nowhere = 'require "fileinto"; fileinto "A.B";'
+    printed = target.run("sieve", "dry-run", "bob@example.test", "-", "--mailbox", "Archive", stdin=nowhere).stdout
+    assert printed.endswith("\n1 x file into A.B, which is not there, so INBOX\n")
     assert len(target.messages("Archive", "bob@example.test")) == 1
 
 

@@ -11,6 +11,7 @@ from mailward.delivery.script_world import outside_of, world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
 from mailward.sieve import LANGUAGE, Outcome, compile_script, evaluate
+from mailward.sieve.actions import FileInto
 from mailward.store.base import AccountStore
 
 
@@ -23,11 +24,12 @@ def opened_account(config: Config, account: Account) -> Iterator[AccountStore]:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What a script would do with one stored message."""
+    """What a script would do with one stored message. missing: mailboxes it would file into that are not there."""
 
     uid: int
     subject: str
     outcome: Outcome
+    missing: frozenset[str]
 
 
 def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes, mailbox: str, most: int) -> Iterator[Rehearsed]:
@@ -45,4 +47,7 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
         path = read.field("Return-Path")
         reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
         world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now))
-        yield Rehearsed(uid, read.subject, evaluate(script, read, world))
+        outcome = evaluate(script, read, world)
+        filed = [action for action in outcome.actions if isinstance(action, FileInto) and not action.creates]
+        missing = frozenset(action.mailbox for action in filed if not world.outside.mailbox_exists(action.mailbox))
+        yield Rehearsed(uid, read.subject, outcome, missing)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -211,23 +211,24 @@ def dry_run_command(
 
 def _told(found: list[Rehearsed]) -> str:
     rows = [(str(one.uid), one_line(one.subject, 50), _ends(one)) for one in found]
-    counts = Counter(_words(action).partition(" by line ")[0] for one in found for action in one.outcome.actions)
+    counts = Counter(_words(action, one.missing).partition(" by line ")[0] for one in found for action in one.outcome.actions)
     total = [f"{count} x {what}" for what, count in counts.most_common()]
     return "\n".join([table(rows), "", *total]) if rows else "no messages"
 
 
 def _ends(one: Rehearsed) -> str:
     wrong = "" if one.outcome.problem is None else f" (went wrong: {one.outcome.problem})"
-    return "; ".join(map(_words, one.outcome.actions)) + wrong
+    return "; ".join(_words(action, one.missing) for action in one.outcome.actions) + wrong
 
 
-def _words(action: Action) -> str:
+def _words(action: Action, missing: Collection[str] = ()) -> str:
+    """missing: mailboxes that are known not to be there."""
     where = f" by line {action.place.line}" if action.place.line else ""
     match action:
         case Keep():
             return f"keep{where}"
         case FileInto():
-            return f"file into {action.mailbox}{where}"
+            return f"file into {action.mailbox}{', which is not there, so INBOX' if action.mailbox in missing else ''}{where}"
         case Redirect():
             return f"redirect to {action.address}{where}"
         case Discard():
@@ -242,11 +243,12 @@ def _words(action: Action) -> str:
 
 
 def _data(one: Rehearsed) -> dict[str, object]:
-    return {"uid": one.uid, "subject": one.subject, **_outcome_data(one.outcome)}
+    return {"uid": one.uid, "subject": one.subject, **_outcome_data(one.outcome, one.missing)}
 
 
-def _outcome_data(outcome: Outcome) -> dict[str, object]:
-    actions = [{"what": _words(action).partition(" by line ")[0], "line": action.place.line} for action in outcome.actions]
+def _outcome_data(outcome: Outcome, missing: Collection[str] = ()) -> dict[str, object]:
+    words = [(_words(action, missing).partition(" by line ")[0], action.place.line) for action in outcome.actions]
+    actions = [{"what": what, "line": line} for what, line in words]
     return {"actions": actions, "problem": str(outcome.problem) if outcome.problem else ""}
 
 

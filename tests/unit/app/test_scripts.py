@@ -29,6 +29,9 @@ def test_stored_mail_meets_a_script_as_it_does_at_delivery(tmp_path: Path) -> No
             (found,) = rehearsal(config, account, store, case.script.encode(), "INBOX", 10)
             if told(found.outcome) != case.actions:
                 wrong[case.name] = (told(found.outcome), case.actions)
+        script = b'require ["fileinto", "mailbox"]; fileinto "Sent"; fileinto "A.B"; fileinto :create "C";'
+        (found,) = rehearsal(config, account, store, script, "INBOX", 10)
+        assert found.missing == {"A.B"}
         assert len(store.view(store.mailbox("INBOX").id).uids) == 1
     assert set(wrong) == OF_ITS_ENVELOPE, wrong
     directory.close()
