@@ -212,6 +212,10 @@ class MemoryAccount:
     def annotations(self, mailbox: MailboxId, owner: str = "") -> Mapping[str, bytes]:
         return dict(sorted(self._state.annotations.get((owner, mailbox), {}).items()))
 
+    def annotated(self) -> frozenset[tuple[AccountId, MailboxId]]:
+        noted = self._state.annotations
+        return frozenset((AccountId(owner), mailbox) for (owner, mailbox), there in noted.items() if owner and there)
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
             box = _box(self._state, mailbox)

@@ -136,6 +136,10 @@ class EmbeddedAccount:
         with self._index.reading() as connection:
             return annotations.load(connection, mailbox, owner)
 
+    def annotated(self) -> frozenset[tuple[AccountId, MailboxId]]:
+        with self._index.reading() as connection:
+            return annotations.elsewhere(connection)
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
             known = self._views.get(mailbox)

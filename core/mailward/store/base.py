@@ -200,6 +200,10 @@ class AccountStore(Protocol):
         """Of a mailbox or of `ops.SERVER`: the values by the names of their entries, in order. owner: as of `SetAnnotations`."""
         ...
 
+    def annotated(self) -> frozenset[tuple[AccountId, MailboxId]]:
+        """The mailboxes of others about which something is noted here, with whose they are."""
+        ...
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         """Everything in it now. Raises NoSuchMailbox."""
         ...

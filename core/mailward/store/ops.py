@@ -177,8 +177,9 @@ class SetSpecialUse:
 class SetAnnotations:
     """Change annotations of a mailbox, or of `SERVER`: entries with their new values, None for one that is to go (RFC 5464).
 
-    entries: names in lower case. owner: the account whose mailbox it is, "" for this one; what somebody notes for himself about
-    the mailbox of another lies in his own store. Raises TooManyAnnotations, AnnotationTooLong.
+    entries: names in lower case; what is below /shared has limits of its own. owner: the account whose mailbox it is, "" for this
+    one; what somebody notes for himself about the mailbox of another lies in his own store. Raises TooManyAnnotations,
+    AnnotationTooLong.
     """
 
     mailbox: MailboxId

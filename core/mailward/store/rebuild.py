@@ -26,7 +26,7 @@ from mailward.store.index import FILE
 from mailward.store.mailboxes import create, find, make_account
 from mailward.store.names import normalise_name
 from mailward.store.oplist import OpList, Stored
-from mailward.store.ops import Append, CreateMailbox, SetAnnotations, SetRights
+from mailward.store.ops import Append, CreateMailbox, SetRights
 from mailward.store.packs import HEADER_OCTETS, Packs
 from mailward.store.packscan import Found, scan
 from mailward.store.refusals import NotPermitted, TooMany
@@ -138,7 +138,7 @@ def _put_back(connection: sqlite3.Connection, now_s: int, remains: Remains) -> S
         for owner, name, number, entry, value in remains.noted:
             mailbox = number if owner or not name else find(connection, name)
             if mailbox is not None:
-                annotations.change(ops, SetAnnotations(mailbox, ((entry, value),), owner))
+                annotations.put(connection, mailbox, owner, entry, value)
         ops.finish()
         numbers.save()
     return sorted(shared)

@@ -12,12 +12,22 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
-from mailward.store import past_names, views
+from mailward.store import annotations, past_names, views
 from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
-from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, Renumber, SetFlags, Subscribe
+from mailward.store.ops import (
+    Copy,
+    CreateMailbox,
+    DeleteMailbox,
+    Expunge,
+    RenameMailbox,
+    Renumber,
+    SetAnnotations,
+    SetFlags,
+    Subscribe,
+)
 from mailward.store.packs import HEADER_OCTETS
-from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused
+from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, TooManyAnnotations
 from support.storecheck import message
 from support.stores import ALICE, NoHints, account, append, embedded
 
@@ -390,3 +400,19 @@ def test_delivery_keys_that_are_known(tmp_path: Path) -> None:
     )
     assert store.known(["import:1", "import:2", "import:3"]) == {"import:1", "import:2"}
     assert store.known([]) == frozenset()
+
+
+def test_t_dos_16_shared_annotations_have_an_end_over_all_mailboxes_and_renaming_inbox_does_not_pass_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotations, "MAX_SHARED", 5)
+    store = account(tmp_path)
+    inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
+    store.apply([SetAnnotations(inbox, tuple((f"/shared/{n}", b"") for n in range(3)))])
+    with pytest.raises(TooManyAnnotations):
+        store.apply([SetAnnotations(trash, tuple((f"/shared/{n}", b"") for n in range(3)))])
+    with pytest.raises(TooManyAnnotations):
+        store.apply([RenameMailbox("INBOX", "Old")])
+    store.apply([SetAnnotations(inbox, (("/shared/0", None), ("/private/0", b"1")))])
+    store.apply([RenameMailbox("INBOX", "Old")])
+    assert store.annotations(store.mailbox("Old").id) == {"/private/0": b"1", "/shared/1": b"", "/shared/2": b""}

@@ -10,6 +10,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
+from mailward.store import annotations
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Column
 from mailward.store.ops import (
@@ -134,10 +135,13 @@ def test_t_q_13_a_broken_index_leaves_uids_and_flags_as_they_were(tmp_path: Path
     assert state(account(tmp_path)) == before
 
 
-def test_t_q_13_what_is_noted_about_mailboxes_is_known_when_they_were_made_from_the_packs(tmp_path: Path) -> None:
+def test_t_q_13_what_is_noted_about_mailboxes_is_known_when_they_were_made_from_the_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = filled(tmp_path)
     store.apply([SetAnnotations(store.mailbox("INBOX").id, (("/private/comment", b"mine"),))])
     store.apply([SetAnnotations(SERVER, (("/private/a", b"1"),)), SetAnnotations(MailboxId(7), (("/private/b", b"2"),), BOB)])
+    monkeypatch.setattr(annotations, "MAX_PRIVATE", 2)  # of a release that allowed more
     store.rest()
     scribble_in(tmp_path / ALICE / "index.sqlite", "entry")
     assert not check(tmp_path, repair=True).left

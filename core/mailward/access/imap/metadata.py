@@ -78,7 +78,7 @@ def _entries(session: Session, reached: Reached | None) -> dict[str, bytes]:
 def _change(session: Session, reached: Reached | None, changes: _Changes) -> None:
     """All or nothing, but for those of a mailbox of somebody else: what is shared first, which may be refused for his sake."""
     if reached is None:
-        session.own.apply([SetAnnotations(SERVER, tuple(changes.items()))])
+        session.reach.note([SetAnnotations(SERVER, tuple(changes.items()))])
         return
     id = reached.info.id
     if reached.is_own:
@@ -86,7 +86,7 @@ def _change(session: Session, reached: Reached | None, changes: _Changes) -> Non
         ops: list[Op] = [SetAnnotations(id, noted)]
         if SPECIAL_USE in changes:
             ops.append(SetSpecialUse(id, _use(changes[SPECIAL_USE] or b"")))
-        session.own.apply(ops)
+        session.reach.note(ops)
         return
     if SPECIAL_USE in changes:
         raise No("The mailboxes of others have no special use for you", "USEATTR")
@@ -95,7 +95,7 @@ def _change(session: Session, reached: Reached | None, changes: _Changes) -> Non
     if shared:
         reached.store.apply([SetAnnotations(id, shared)])
     if private:
-        session.own.apply([SetAnnotations(id, private, reached.owner)])
+        session.reach.note([SetAnnotations(id, private, reached.owner)])
 
 
 def _use(value: bytes) -> str:

@@ -16,8 +16,8 @@ from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import AccountStore, MailboxInfo, MailStore
-from mailward.store.ops import Op, OpResult
-from mailward.store.refusals import MailboxExists, NoSuchMailbox, OverQuota, StoreRefusal
+from mailward.store.ops import Op, OpResult, SetAnnotations
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, OverQuota, StoreRefusal, TooManyAnnotations
 
 OTHERS = "Other Users"
 
@@ -166,6 +166,31 @@ class Reach:
         if not all(_rights(grants.get(info.id, {}), grantees).issuperset(rights) for info in found):
             raise NoPermission("A mailbox below it is shared without the right to do that")
         return found
+
+    def note(self, ops: Sequence[Op]) -> None:
+        """Apply ops to our own store. Where it has too many annotations, those about lost mailboxes of others make room."""
+        try:
+            self.own.apply(ops)
+        except TooManyAnnotations:
+            if not (gone := self._noted_for_nothing()):
+                raise
+            self.own.apply([*gone, *ops])
+
+    def _noted_for_nothing(self) -> list[SetAnnotations]:
+        """What removes it."""
+        if self._identifiers is None:
+            return []
+        noted = self.own.annotated()
+        there = {
+            (owner, info.id)
+            for owner in {owner for owner, _ in noted}
+            if self._level_of(owner)
+            for info in self._stores.open(owner).mailboxes()
+        }
+        return [
+            SetAnnotations(mailbox, tuple((name, None) for name in self.own.annotations(mailbox, owner)), owner)
+            for owner, mailbox in sorted(noted - there)
+        ]
 
     def names_anyone_else(self) -> bool:
         """Whether there is a namespace of others at all."""

@@ -9,7 +9,7 @@ import pytest
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.metadata import MAX_ENTRIES, Wanted, read_changes, read_wanted
-from mailward.store.annotations import MAX_ANNOTATIONS
+from mailward.store.annotations import MAX_PRIVATE, MAX_SHARED_OF_MAILBOX
 from mailward.store.ops import MAX_ANNOTATION_OCTETS, SERVER, CreateMailbox, DeleteMailbox, SetAnnotations, SetRights
 from mailward.store.refusals import NoSuchMailbox
 from support.imap import Client, Office
@@ -180,14 +180,14 @@ async def test_t_dos_16_annotations_have_limits_and_refusals_change_nothing(tmp_
         reply = await client.command(f'SETMETADATA INBOX (/private/a "1" /private/b {{{len(long)}+}}\r\n{long})')
         assert reply[-1].startswith(b"NO [METADATA MAXSIZE %d] " % MAX_ANNOTATION_OCTETS)
         assert await client.ok("GETMETADATA INBOX /private/a") == []
-        store.apply([SetAnnotations(SERVER, tuple((f"/private/{number}", b"") for number in range(MAX_ANNOTATIONS)))])
+        store.apply([SetAnnotations(SERVER, tuple((f"/private/{number}", b"") for number in range(MAX_PRIVATE)))])
         assert (await client.command('SETMETADATA INBOX (/private/a "1")'))[-1].startswith(b"NO [METADATA TOOMANY] ")
         await client.ok('SETMETADATA "" (/private/7 NIL)')
         await client.ok('SETMETADATA Archive (/private/a "1")')
         assert (await client.command('SETMETADATA INBOX (/private/a "1")'))[-1].startswith(b"NO [METADATA TOOMANY] ")
         await client.ok("DELETE Archive")
         await client.ok('SETMETADATA INBOX (/private/a "1")')
-        store.apply([SetAnnotations(SERVER, tuple((f"/private/{number}", None) for number in range(MAX_ANNOTATIONS)))])
+        store.apply([SetAnnotations(SERVER, tuple((f"/private/{number}", None) for number in range(MAX_PRIVATE)))])
         most = tuple((f"/private/{number}", b"x" * MAX_ANNOTATION_OCTETS) for number in range(31))
         store.apply([SetAnnotations(SERVER, most)])
         reply = await client.command(f"SETMETADATA INBOX (/private/b {{{len(long) - 1}+}}\r\n{long[1:]})")
@@ -252,3 +252,32 @@ async def test_what_was_noted_about_a_mailbox_is_not_of_the_next_one_of_its_name
         town.store("alice").apply([DeleteMailbox("Work")])
         grant(town, "lr")
         assert await bob.ok(f"GETMETADATA {BOX} /private/color") == []
+
+
+async def test_t_dos_16_who_may_note_for_all_leaves_the_owner_room_in_other_mailboxes_and_for_himself(tmp_path: Path) -> None:
+    async with alice_and_bob(tmp_path) as (town, alice, bob):
+        grant(town, "lrw")
+        store = town.store("alice")
+        most = tuple((f"/shared/{number}", b"") for number in range(MAX_SHARED_OF_MAILBOX))
+        store.apply([SetAnnotations(store.mailbox("Work").id, most)])
+        assert (await bob.command(f'SETMETADATA {BOX} (/shared/a "1")'))[-1].startswith(b"NO [METADATA TOOMANY] ")
+        await bob.ok(f'SETMETADATA {BOX} (/private/a "1" /shared/7 NIL)')
+        await bob.ok(f'SETMETADATA {BOX} (/shared/a "1")')
+        await alice.ok('SETMETADATA Work (/private/a "1")')
+        await alice.ok('SETMETADATA INBOX (/shared/a "1" /private/a "1")')
+
+
+@pytest.mark.parametrize("gone", ["mailbox", "account"])
+async def test_t_dos_16_what_was_noted_about_mailboxes_of_others_that_are_gone_makes_room(tmp_path: Path, gone: str) -> None:
+    async with alice_and_bob(tmp_path) as (town, alice, bob):
+        await bob.ok(f'SETMETADATA {BOX} (/private/a "1")')
+        store = town.store("bob")
+        most = tuple((f"/private/{number}", b"") for number in range(MAX_PRIVATE - 1))
+        store.apply([SetAnnotations(SERVER, most)])
+        assert (await bob.command('SETMETADATA "" (/private/a "1")'))[-1].startswith(b"NO [METADATA TOOMANY] ")
+        if gone == "mailbox":
+            await alice.ok("DELETE Work")
+        else:
+            town.directory.remove_account(town.ids["alice"])
+        await bob.ok('SETMETADATA "" (/private/a "1")')
+        assert store.annotated() == frozenset()
