@@ -19,6 +19,9 @@ from mailward.model.errors import StorageError
 
 _BUSY_TIMEOUT_S = 30.0
 
+COMPANIONS = ("-wal", "-shm")
+"""What is put behind a database's name to name the files that SQLite has beside it: its log, and what its users share."""
+
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
@@ -53,7 +56,7 @@ def connect(
     with storage_errors(str(path)):
         if not path.exists():
             _make_file(path)
-        was_left = _log_of(path).exists()
+        was_left = log_of(path).exists()
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -76,15 +79,22 @@ def connect(
         return connection
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
+    """What has been committed and is not in the database's own file yet."""
     return path.with_name(f"{path.name}-wal")
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """A database's companions and, last, its own file. Whoever removes or renames one does so to all, in this order: a log that
+    stayed would be taken for that of the next database of the name."""
+    return tuple(path.with_name(path.name + ending) for ending in (*COMPANIONS, ""))
 
 
 def _settle(path: Path) -> None:
     """Sync what a killed process has committed to the log and not synced: whoever reads it acts on it, and SQLite syncs it only
     with the next commit. Its name, too. (No locks are on the log that closing a descriptor could drop.)"""
     with suppress(FileNotFoundError):  # whoever used it has ended meanwhile, and synced all
-        log = os.open(_log_of(path), os.O_RDONLY | os.O_CLOEXEC)
+        log = os.open(log_of(path), os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fdatasync(log)
         finally:
@@ -159,6 +169,15 @@ def _snapshot(connection: sqlite3.Connection, target: Path) -> None:
     finally:
         os.close(descriptor)
     draft.rename(target)
+
+
+@contextmanager
+def read_only(path: Path, *, immutable: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection that makes no file and brings none up to date, to look at one of any form, maybe damaged. immutable: nobody
+    writes it, and its companions are not looked at. Raises StorageError, also for what fails in the block."""
+    how = "immutable=1" if immutable else "mode=ro"
+    with storage_errors(str(path)), closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as connection:
+        yield connection
 
 
 def copy_database(path: Path, target: Path) -> None:

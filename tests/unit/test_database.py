@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailward.database import Database
+from mailward.database import Database, files_of, read_only
 from mailward.model.errors import StorageError
 
 FORM_1 = "CREATE TABLE note (text TEXT NOT NULL)"
@@ -117,3 +117,23 @@ def test_t_q_14_killed_in_an_upgrade_it_is_done_at_the_next_start(old: Path, poi
     Database(old, schema=FORM_3, version=3, upgrades=UPGRADES).close()
     assert (form(old), rows(old)) == (3, [("keep me", "long ago", "")])
     assert rows(old.with_name("notes.sqlite.form-1")) == [("keep me",)]
+
+
+def test_who_only_looks_changes_nothing_and_needs_no_form(old: Path) -> None:
+    with read_only(old) as connection:
+        assert connection.execute("SELECT * FROM note").fetchall() == [("keep me",)]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM note")
+    assert (form(old), rows(old)) == (1, [("keep me",)])
+    missing = old.with_name("missing.sqlite")
+    with pytest.raises(StorageError, match="missing"), read_only(missing):
+        pass
+    assert not missing.exists()
+
+
+def test_all_files_of_a_database_are_known_and_its_own_is_the_last(old: Path) -> None:
+    database = Database(old, schema=FORM_1, version=1)
+    with database.write() as connection:
+        connection.execute("INSERT INTO note VALUES ('and me')")
+    assert {*files_of(old)} == {*old.parent.iterdir()} and files_of(old)[-1] == old
+    database.close()

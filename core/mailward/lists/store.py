@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
 
-from mailward.database import Database
+from mailward.database import Database, log_of
 from mailward.lists.entries import Change, Changed, KeptEntry, ListError, Remark
 from mailward.model.errors import StorageError
 from mailward.policy.entries import ListType
@@ -48,7 +48,7 @@ class ListStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._was_there = path.exists()
-        self._file, self._log = str(path), f"{path}-wal"
+        self._file, self._log = str(path), str(log_of(path))
 
     # --- KeptLists ---
 

@@ -1,18 +1,17 @@
 """The store that needs no server: a folder for each account, and beside them which of them share something."""
 
 import re
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
 from weakref import WeakValueDictionary
 
+from mailward.database import read_only
 from mailward.disk import Disk
-from mailward.model.errors import LocalError
+from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId
 from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store import grants
@@ -69,8 +68,7 @@ class EmbeddedStore:
     def _granted(self) -> Iterator[tuple[AccountId, Collection[str]]]:
         """To whom each account grants something. One that cannot be read is looked at when it is opened."""
         for name in filter(_ACCOUNT_ID.fullmatch, self._disk.listdir(self._folder)):
-            place = f"file:{quote(str(self._folder / name / INDEX_FILE))}?mode=ro"
-            with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as connection:
+            with suppress(StorageError), read_only(self._folder / name / INDEX_FILE) as connection:
                 yield AccountId(name), grants.grantees(connection)
 
     def _note_use(self, account: "EmbeddedAccount") -> None:

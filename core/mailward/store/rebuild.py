@@ -13,9 +13,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
-from mailward.database import connect, transaction
+from mailward.database import connect, files_of, read_only, transaction
 from mailward.disk import Disk
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
@@ -68,20 +67,19 @@ def rebuild(folder: Path, packs: Packs, disk: Disk, now_s: int) -> Iterator[str]
         disk.sync(fd)
     finally:
         disk.close(fd)
-    aside = f"{FILE}.damaged-{now_s}"
-    for companion in ("-wal", "-shm", ""):
-        if disk.exists(folder / f"{FILE}{companion}"):
-            disk.rename(folder / f"{FILE}{companion}", folder / f"{aside}{companion}")
-            yield f"what was there is kept as {aside}{companion}"
+    for file, aside in zip(files_of(database), files_of(folder / f"{FILE}.damaged-{now_s}"), strict=True):
+        if disk.exists(file):
+            disk.rename(file, aside)
+            yield f"what was there is kept as {aside.name}"
     disk.rename(draft, database)
     disk.sync_folder(folder)
 
 
 def _forget(draft: Path, disk: Disk) -> None:
     """What an earlier attempt has left."""
-    for companion in ("-wal", "-shm", ""):
+    for file in files_of(draft):
         with suppress(FileNotFoundError):
-            disk.unlink(draft.with_name(f"{draft.name}{companion}"))
+            disk.unlink(file)
 
 
 def _salvage(database: Path, draft: Path) -> bool:
@@ -146,7 +144,7 @@ def _put_back(connection: sqlite3.Connection, now_s: int, remains: Remains) -> S
 
 def _remains(database: Path) -> Remains:
     found = Remains()
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+    with suppress(StorageError), read_only(database) as connection:
         for table in _KEPT:
             with suppress(sqlite3.Error):
                 found.rows[table] = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import structlog
 
-from mailward.database import Database, storage_errors
+from mailward.database import Database, files_of, storage_errors
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
@@ -120,16 +120,16 @@ class Sharing:
             if self._file() != damaged:
                 return
             _log.error("index of shared mailboxes damaged, made anew", error=str(error), kept_as=str(aside))
-            for ending in ("", "-wal", "-shm"):
+            for file in files_of(draft):
                 with suppress(FileNotFoundError):
-                    self._disk.unlink(draft.with_name(draft.name + ending))
+                    self._disk.unlink(file)
             made = Database(draft, schema=_SCHEMA, version=1)
             with closing(made), made.write() as connection:
                 for owner, grantees in self._granted():
                     _add(connection, owner, grantees)
-            for ending in ("-wal", "-shm"):
+            for companion, beside in zip(files_of(self._path)[:-1], files_of(aside)[:-1], strict=True):
                 with suppress(FileNotFoundError):
-                    self._disk.rename(self._path.with_name(FILE + ending), aside.with_name(aside.name + ending))
+                    self._disk.rename(companion, beside)
             with suppress(FileExistsError):
                 self._disk.link(self._path, aside)
             self._disk.rename(draft, self._path)

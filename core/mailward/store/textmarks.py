@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from mailward.database import Database
+from mailward.database import Database, files_of
 from mailward.model.errors import StorageError
 
 _log = structlog.get_logger()
@@ -143,9 +143,9 @@ class TextMarks:
         with suppress(sqlite3.Error):
             self.close()
         if error.permanent:
-            for ending in ("", "-wal", "-shm"):
+            for file in files_of(self._path):
                 with suppress(OSError):
-                    self._path.with_name(self._path.name + ending).unlink()
+                    file.unlink()
 
 
 def _groups(text: str) -> Iterable[tuple[int, int, int]]:

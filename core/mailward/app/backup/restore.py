@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mailward.app.backup.snapshot import BackupError, Snapshot, damage
 from mailward.app.config import Config
+from mailward.database import files_of
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
@@ -24,7 +25,6 @@ from mailward.store.textmarks import FILE as MARKS_FILE
 
 _SCRATCH = "restoring"
 _READY = "ready"
-_COMPANIONS = ("", "-wal", "-shm")
 
 
 def restore(
@@ -94,10 +94,8 @@ def _is_taken(path: Path) -> bool:
 
 
 def _put(made: Path, place: Path, aside: Path) -> None:
-    for companion in _COMPANIONS:  # a write-ahead log that stayed would be taken for the new database's
-        there = place.with_name(place.name + companion)
+    for there, target in zip(files_of(place), files_of(aside), strict=True):
         if there.exists():
-            target = aside.with_name(aside.name + companion)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             while target.exists():  # of an earlier restore of the same snapshot
                 target = target.with_name(f"{target.name}~")

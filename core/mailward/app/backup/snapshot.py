@@ -4,16 +4,15 @@ A file that has not changed is a hard link to that of an earlier snapshot, so an
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from mailward.app.users import own_name
-from mailward.model.errors import MailwardError
+from mailward.database import read_only
+from mailward.model.errors import MailwardError, StorageError
 
 MANIFEST = "manifest.json"
 UNFINISHED = ".part"
@@ -125,10 +124,10 @@ def _damage(snapshot: Path, path: Path, kept: Kept) -> str:
     if path.suffix != ".sqlite":
         return ""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+        with read_only(path, immutable=True) as connection:
             (told,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as error:
-        told = str(error)
+    except StorageError as error:
+        return str(error)
     return "" if told == "ok" else f"{path}: {told}"
 
 

@@ -28,14 +28,14 @@ from mailward.app.backup.snapshot import (
     snapshots_in,
 )
 from mailward.app.config import Config
-from mailward.database import copy_database
+from mailward.database import COMPANIONS, copy_database
 from mailward.model.errors import StorageError
 from mailward.store.textmarks import FILE as MARKS_FILE
 
 _CHUNK_OCTETS = 1024 * 1024
 _LEFT_OUT = ("spool", "run", "hints", "pop3", "restoring")
 """Of the data folder: the queue, and what belongs to running processes and to a restore."""
-_PASSING = ("-wal", "-shm", ".lock", ".new")
+_PASSING = (*COMPANIONS, ".lock", ".new")
 
 Progress = Callable[[str, int, int], None]
 """Told what is copied, how many files are done and how many there are."""
