@@ -36,6 +36,7 @@ from mailward.store.mailboxes import DEFAULT_MAILBOXES
 from mailward.store.names import normalise_name, parents
 from mailward.store.ops import (
     ANY_KEYWORD,
+    NO_MAILBOX,
     RIGHTS,
     SERVER,
     ActivateScript,
@@ -358,7 +359,7 @@ class Steps:
                 name = normalise_name(op.name)
                 (self.state.subscriptions.add if op.subscribed else self.state.subscriptions.discard)(name)
                 found = self._find(name)
-                return OpResult(found.id if found else MailboxId(0))
+                return OpResult(found.id if found else NO_MAILBOX)
             case Renumber():
                 return self._renumber(op)
             case SetRights():
@@ -369,7 +370,7 @@ class Steps:
                 return self._set_annotations(op)
             case _:
                 self._run_on_scripts(op)
-                return OpResult(MailboxId(0))
+                return OpResult(NO_MAILBOX)
 
     def _run_on_scripts(self, op: PutScript | RenameScript | DeleteScript | ActivateScript) -> None:
         state = self.state

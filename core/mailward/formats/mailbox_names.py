@@ -9,6 +9,8 @@ INBOX = "INBOX"
 """Each account's own, which is always there; written in any case (RFC 9051 section 5.1)."""
 SEPARATOR = "/"
 MAX_LEVELS = 20
+SPECIAL_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+"""What a mailbox may be for (RFC 6154 section 2)."""
 
 _MAX_CHARACTERS = 500
 _MAX_OCTETS = 1000

@@ -10,18 +10,20 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.store.blocks import PER_MAILBOX, load_columns
+from mailward.store.flags import DELETED, SEEN
 from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.rendered import COLUMNS, render, values_of
 
-COUNTERS = """
+COUNTERS = f"""
     SELECT mailbox.id, mailbox.name, n_exists, n_unseen, n_deleted, mailbox.size_octets,
-           count(uid), total(flags & 1 = 0 AND uid IS NOT NULL), total(flags & 8 <> 0), total(entry.size_octets)
+           count(uid), total(flags & {SEEN} = 0 AND uid IS NOT NULL), total(flags & {DELETED} <> 0), total(entry.size_octets)
     FROM mailbox LEFT JOIN (entry JOIN cell USING (mailbox, uid)) ON mailbox = mailbox.id GROUP BY mailbox.id
-"""
+"""  # noqa: S608 - our own words
 _CELL = """
     CREATE TEMPORARY TABLE IF NOT EXISTS cell (
         mailbox INTEGER, uid INTEGER, flags INTEGER, modseq INTEGER, message INTEGER, PRIMARY KEY (mailbox, uid)
@@ -52,7 +54,7 @@ GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights
 ANNOTATIONS = f"annotation WHERE owner = '' AND mailbox <> {SERVER} AND mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
 
 _ASSERTIONS = (
-    ("no INBOX", "account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')"),
+    ("no INBOX", f"account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = '{INBOX}')"),  # noqa: S608
     ("a UID that its mailbox has yet to give", "entry JOIN mailbox ON mailbox.id = mailbox WHERE uid >= uidnext OR uid < 1"),
     ("an entry of no mailbox", "entry WHERE mailbox NOT IN (SELECT id FROM mailbox)"),
     ("an entry without a message", "entry WHERE message NOT IN (SELECT id FROM message)"),

@@ -3,12 +3,13 @@
 import sqlite3
 
 from mailward.database import transaction
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SEPARATOR, SPECIAL_USES
 from mailward.model.ids import MailboxId
 from mailward.store import annotations, grants, past_names
 from mailward.store.names import normalise_name, parents
 from mailward.store.oplist import OpList
 from mailward.store.ops import (
+    NO_MAILBOX,
     CreateMailbox,
     DeleteMailbox,
     Named,
@@ -36,8 +37,6 @@ MAX_MAILBOXES = 10_000
 MAX_SUBSCRIPTIONS = 10_000
 """Of an account."""
 
-_SPECIAL_USES = frozenset(("", "\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash"))
-
 
 def check_name(ops: OpList, op: Named) -> OpResult:
     if find(ops.connection, normalise_name(op.name)) != op.mailbox:
@@ -62,7 +61,7 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
         raise NoSuchMailbox(f"There is no mailbox {name}")
     if find(ops.connection, new_name):
         raise MailboxExists(f"The mailbox {new_name} exists")
-    if new_name.startswith(f"{name}/") and name != INBOX:
+    if new_name.startswith(name + SEPARATOR) and name != INBOX:
         raise NotPermitted("A mailbox cannot be moved below itself")
     if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
         _make_parents(ops, new_name)
@@ -140,7 +139,7 @@ def subscribe(ops: OpList, op: Subscribe) -> OpResult:
             _check_number(ops.connection, "subscription", MAX_SUBSCRIPTIONS)
     else:
         ops.connection.execute("DELETE FROM subscription WHERE name = ?", (name,))
-    return OpResult(find(ops.connection, name) or MailboxId(0))
+    return OpResult(find(ops.connection, name) or NO_MAILBOX)
 
 
 def make_defaults(ops: OpList) -> None:
@@ -177,17 +176,18 @@ def _one(connection: sqlite3.Connection, query: str, value: str) -> MailboxId | 
 
 def _check_use(connection: sqlite3.Connection, use: str, other_than: MailboxId | None = None) -> None:
     """Raises SpecialUseRefused."""
-    if use not in _SPECIAL_USES:
+    if not use:
+        return
+    if use not in SPECIAL_USES:
         raise SpecialUseRefused(f"{use} is no special use")
-    if use and _one(connection, "SELECT id FROM mailbox WHERE special_use = ?", use) not in (None, other_than):
+    if _one(connection, "SELECT id FROM mailbox WHERE special_use = ?", use) not in (None, other_than):
         raise SpecialUseRefused(f"Another mailbox is {use} already")
 
 
 def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[MailboxId, str]]:
     # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
-    rows = connection.execute(
-        "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?) ORDER BY name", (name, f"{name}/", f"{name}0")
-    )
+    query = "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?) ORDER BY name"
+    rows = connection.execute(query, (name, name + SEPARATOR, f"{name}0"))
     return [(MailboxId(row[0]), row[1]) for row in rows]
 
 
@@ -198,7 +198,7 @@ def _make_parents(ops: OpList, name: str, *, inherit: bool = True) -> None:
 
 
 def _above(name: str) -> str:
-    return name.rpartition("/")[0]
+    return name.rpartition(SEPARATOR)[0]
 
 
 def _insert(ops: OpList, name: str, special_use: str = "", *, grants_of: str) -> tuple[MailboxId, int]:

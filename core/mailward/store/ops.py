@@ -23,7 +23,9 @@ ANYONE = "anyone"
 Mode = Literal["add", "remove", "replace"]
 """What becomes of flags, or of rights, that are there."""
 
-SERVER = MailboxId(0)
+NO_MAILBOX = MailboxId(0)
+"""In an `OpResult`: the op is about none that is there."""
+SERVER = NO_MAILBOX
 """The mailbox of annotations that are of the account as a whole."""
 
 ANY_KEYWORD = "\\*"
@@ -243,7 +245,7 @@ Op = (
 class OpResult:
     """What one op did. uids: assigned (Append, Copy, Undelete) or touched (SetFlags, Expunge). sources: Copy's, in that order.
 
-    mailbox: the mailbox made or written to, 0 for an op on a script. refused: UIDs that failed `unchanged_since`.
+    mailbox: the mailbox made or written to, `NO_MAILBOX` for an op on a script. refused: UIDs that failed `unchanged_since`.
     duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
     """
 

@@ -189,4 +189,4 @@ def _mailbox(ops: OpList, name: str) -> tuple[str, MailboxId]:
         name = normalise_name(name)
         return name, find(ops.connection, name) or create(ops, CreateMailbox(name)).mailbox
     except (NotPermitted, TooMany):
-        return INBOX, find(ops.connection, INBOX) or MailboxId(0)
+        return INBOX, find(ops.connection, INBOX) or create(ops, CreateMailbox(INBOX)).mailbox

@@ -2,12 +2,11 @@
 
 import sqlite3
 
-from mailward.model.ids import MailboxId
 from mailward.store.base import Script
-from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, OpResult, PutScript, RenameScript
+from mailward.store.ops import MAX_SCRIPTS, NO_MAILBOX, ActivateScript, DeleteScript, OpResult, PutScript, RenameScript
 from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, TooManyScripts
 
-_DONE = OpResult(MailboxId(0))
+_DONE = OpResult(NO_MAILBOX)
 
 
 def load(connection: sqlite3.Connection) -> tuple[Script, ...]:

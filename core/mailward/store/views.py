@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import compress
 from typing import Any
 
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView
@@ -46,7 +47,7 @@ def _info(row: tuple[int, str, str, int, int, int, int, int, int, int, int, str]
 
 def load_mailboxes(connection: sqlite3.Connection) -> tuple[MailboxInfo, ...]:
     """All mailboxes in name order, INBOX first."""
-    return tuple(_info(row) for row in connection.execute(f"{_INFO} ORDER BY mailbox.name <> 'INBOX', mailbox.name"))
+    return tuple(_info(row) for row in connection.execute(f"{_INFO} ORDER BY mailbox.name <> '{INBOX}', mailbox.name"))
 
 
 def load_mailbox(connection: sqlite3.Connection, name: str) -> MailboxInfo:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SPECIAL_USES
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import AccountStore, MailboxInfo
@@ -16,8 +16,8 @@ STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",
     "DELETED-STORAGE",
 )  # fmt: skip
-SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
-"""What a client may create. \\All and \\Flagged would be views of other mailboxes."""
+CREATED_USES = {use.lower(): use for use in SPECIAL_USES if use not in ("\\All", "\\Flagged")}
+"""What a client may create. These two would be views of other mailboxes (RFC 6154 section 2)."""
 
 
 async def create(session: Session, arguments: Arguments) -> str:
@@ -43,9 +43,9 @@ def _read_use(arguments: Arguments) -> str:
     arguments.expect(b"USE ")
     uses = arguments.parenthesised(arguments.attribute, allow_empty=True)
     arguments.expect(b")")
-    if len(uses) > 1 or not set(uses) <= SPECIAL_USES.keys():
-        raise No("A mailbox is created with one of " + " ".join(SPECIAL_USES.values()), "USEATTR")
-    return SPECIAL_USES[uses[0]] if uses else ""
+    if len(uses) > 1 or not set(uses) <= CREATED_USES.keys():
+        raise No("A mailbox is created with one of " + " ".join(CREATED_USES.values()), "USEATTR")
+    return CREATED_USES[uses[0]] if uses else ""
 
 
 async def delete(session: Session, arguments: Arguments) -> str:

@@ -5,7 +5,7 @@ What is /shared lies with the mailbox, what is /private with who wrote it. For t
 
 import re
 
-from mailward.access.imap.mailboxes import SPECIAL_USES
+from mailward.access.imap.mailboxes import CREATED_USES
 from mailward.access.imap.reach import NoPermission, Reached
 from mailward.access.imap.rights import Rights
 from mailward.access.imap.session import Session
@@ -101,9 +101,9 @@ def _change(session: Session, reached: Reached | None, changes: _Changes) -> Non
 def _use(value: bytes) -> str:
     """A mailbox here has one use at most. Raises No."""
     use = value.decode("ascii", "replace")
-    if use and use.lower() not in SPECIAL_USES:
-        raise No("A mailbox is one of " + " ".join(SPECIAL_USES.values()), "USEATTR")
-    return SPECIAL_USES.get(use.lower(), "")
+    if use and use.lower() not in CREATED_USES:
+        raise No("A mailbox is one of " + " ".join(CREATED_USES.values()), "USEATTR")
+    return CREATED_USES.get(use.lower(), "")
 
 
 def _name(octets: bytes) -> bytes:

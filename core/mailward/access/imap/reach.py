@@ -207,14 +207,14 @@ class Reach:
         _, _, rest = name.partition(SEPARATOR)
         address, _, name_there = rest.partition(SEPARATOR)
         for owner, level in self._owners().items() if name_there else ():
-            if level == f"{OTHERS}/{address}":
+            if level == OTHERS + SEPARATOR + address:
                 return owner, level, name_there
         raise _nowhere(name)
 
     def _level_of(self, owner: AccountId) -> str | None:
         """None for an account that is gone, or whose address cannot be a level."""
         address = None if self._identifiers is None else self._identifiers.name(f"{ACCOUNT}{owner}")
-        return None if address is None or not frozenset(address).isdisjoint("/%*") else f"{OTHERS}/{address}"
+        return None if address is None or not frozenset(address).isdisjoint(SEPARATOR + "%*") else OTHERS + SEPARATOR + address
 
     def _rights_in(self, store: AccountStore, mailbox: MailboxId) -> Rights:
         return _rights(store.grants().get(mailbox, {}), self._grantees())
@@ -228,7 +228,7 @@ def _reached(
     owner: AccountId, store: AccountStore, info: MailboxInfo, rights: Rights, level: str, subscriptions: Collection[str] = ()
 ) -> Reached:
     """One of somebody else's. level: what stands above his mailboxes."""
-    name = f"{level}/{info.name}"
+    name = level + SEPARATOR + info.name
     ours = replace(info, name=name, subscribed=name in subscriptions, special_use="")
     return Reached(owner, store, ours, rights, info.name, is_own=False)
 
@@ -239,7 +239,7 @@ def _rights(granted: Mapping[str, str], grantees: Collection[str]) -> Rights:
 
 def is_of_others(name: str) -> bool:
     """Whether it would be a mailbox of somebody else, or a level above those."""
-    return name == OTHERS or name.startswith(f"{OTHERS}/")
+    return name == OTHERS or name.startswith(OTHERS + SEPARATOR)
 
 
 def _nowhere(name: str) -> NoSuchMailbox:

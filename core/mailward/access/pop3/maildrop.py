@@ -13,14 +13,14 @@ from mailward.formats.mailbox_names import INBOX
 from mailward.formats.surrogate import surrogate_header
 from mailward.model.errors import StorageError
 from mailward.model.ids import Uid
-from mailward.store.base import SYSTEM_FLAGS, AccountStore
+from mailward.store.base import AccountStore
+from mailward.store.flags import SEEN
 from mailward.store.ops import Expunge, SetFlags
 from mailward.store.unique_ids import unique_ids
 
 CHUNK_OCTETS = 256 * 1024
 _LINES = 5000
 """So many lines of a listing are made at once."""
-_SEEN = SYSTEM_FLAGS[0]
 
 
 class NoSuchMessageError(Exception):
@@ -46,7 +46,7 @@ class Maildrop:
         self._modseq = view.mailbox.highest_modseq
         self._uids = view.uids
         self._messages = view.messages
-        self._is_seen = bytearray(flags & 1 for flags in view.flags)
+        self._is_seen = bytearray(flags & SEEN for flags in view.flags)
         self._sizes, self._surrogate_sizes = array("Q"), array("Q")
         for size, growth in store.meta(view.messages, ["size_octets", "surrogate_growth"]):
             self._sizes.append(int(size))
@@ -170,7 +170,7 @@ class Maildrop:
         id, uids = self._mailbox.id, self._uids
         ops: list[SetFlags | Expunge] = []
         if seen:
-            ops.append(SetFlags(id, tuple(Uid(uids[place]) for place in seen), "add", (_SEEN,)))
+            ops.append(SetFlags(id, tuple(Uid(uids[place]) for place in seen), "add", ("\\Seen",)))
         if deleted:
             ops.append(Expunge(id, tuple(Uid(uids[place]) for place in deleted)))
         self._store.apply(ops)

@@ -18,7 +18,7 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SEPARATOR, SPECIAL_USES
 
 Tls = Literal["implicit", "starttls", "none"]
 PORTS: dict[Tls, int] = {"implicit": 993, "starttls": 143, "none": 143}
@@ -33,7 +33,6 @@ _LISTED = 500
 """Messages whose sizes are asked for at once, by a command whose length every server takes."""
 _CONNECT_S = 30.0
 _ANSWER_S = 300.0
-_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
 
 T = TypeVar("T")
 
@@ -121,7 +120,7 @@ class ImapSource:
         for attributes, separator, place in listed:
             words = {attribute.decode("ascii", "replace").lower() for attribute in attributes}
             if not {"\\noselect", "\\nonexistent"} & words:
-                use = next((use for use in _USES if use.lower() in words), "")
+                use = next((use for use in SPECIAL_USES if use.lower() in words), "")
                 name = _name(str(place), (separator or b"").decode("ascii", "replace"), prefix)
                 found.append(Folder(str(place), name, use, place in subscribed))
         return sorted(found, key=lambda folder: (folder.name != INBOX, folder.name))
@@ -199,8 +198,8 @@ def _name(place: str, separator: str, prefix: str) -> str:
     if place.upper() == INBOX:
         return INBOX
     name = place.removeprefix(prefix)
-    if separator and separator != "/":
-        name = name.replace("/", "_").replace(separator, "/")
+    if separator and separator != SEPARATOR:
+        name = name.replace(SEPARATOR, "_").replace(separator, SEPARATOR)
     return name
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.formats.maildir import (
     KEYWORDS,
     SUBSCRIPTIONS,
@@ -42,7 +42,7 @@ class MaildirSource:
         subscribed = self._subscriptions()
         found = [Folder(str(self._path), INBOX, subscribed=True)]
         for path, levels in self._below(self._path):
-            name = "/".join(levels)
+            name = SEPARATOR.join(levels)
             known = None if subscribed is None else name in subscribed
             found.append(Folder(str(path), name, subscribed=known))
         return found
@@ -65,8 +65,8 @@ class MaildirSource:
             return None
         lines = text.splitlines()
         if lines[:1] and lines[0].startswith("V\t"):  # the newer form: levels between tabs
-            return frozenset("/".join(_decoded(level) for level in line.split("\t")) for line in lines[1:] if line)
-        return frozenset("/".join(_decoded(level) for level in line.replace("/", ".").split(".")) for line in lines)
+            return frozenset(SEPARATOR.join(_decoded(level) for level in line.split("\t")) for line in lines[1:] if line)
+        return frozenset(SEPARATOR.join(_decoded(level) for level in line.replace("/", ".").split(".")) for line in lines)
 
     def listing(self, folder: Folder) -> Listing:
         path = Path(folder.place)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mailward.app.moving.out import Outgoing, Progress, Written, outgoing
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.formats.maildir import (
     KEYWORDS,
     MAX_LETTERS,
@@ -41,7 +41,7 @@ def _folder_name(name: str) -> str:
     """Maildir++: "." before every level, "" for INBOX. A "." in a level would begin another."""
     if name == INBOX:
         return ""
-    return "".join(f".{encode_name(level).decode('ascii').replace('.', '&AC4-')}" for level in name.split("/"))
+    return "".join(f".{encode_name(level).decode('ascii').replace('.', '&AC4-')}" for level in name.split(SEPARATOR))
 
 
 def _export(store: AccountStore, info: MailboxInfo, folder: Path, progress: Progress) -> Written:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailward.app.moving.out import Progress, Written, outgoing
+from mailward.formats.mailbox_names import SEPARATOR
 from mailward.formats.mbox import Kept, written
 from mailward.store.base import AccountStore, MailboxInfo
 
@@ -19,7 +20,7 @@ _HEAD_OCTETS = 8192
 def export_mbox(store: AccountStore, folder: Path, progress: Progress) -> Iterator[Written]:
     """Each mailbox in turn. Raises OSError, StorageError."""
     for info in store.mailboxes():
-        path = folder.joinpath(*info.name.split("/"))
+        path = folder.joinpath(*info.name.split(SEPARATOR))
         yield _export(store, info, path.with_name(f"{path.name}.mbox"), progress)
     os.sync()
 
