@@ -98,6 +98,8 @@ class EmbeddedAccount:
         self._lock = threading.Lock()
         self._views: OrderedDict[MailboxId, MailboxView] = OrderedDict()
         self._is_prepared = False
+        self._tidied_at = 0
+        """As far as we know; another process may have tidied since."""
 
     def prepare(self) -> None:
         """Make the account when it is new; bring what an earlier release stored up to date."""
@@ -106,13 +108,16 @@ class EmbeddedAccount:
         with storage_errors(str(self._folder)):
             self._common.disk.mkdir(self._folder)
             with self._index.writing() as connection:
-                found: tuple[int] | None = connection.execute("SELECT rendering FROM account").fetchone()
+                found: tuple[int, int] | None = connection.execute("SELECT rendering, tidied_at FROM account").fetchone()
                 if found is None:
                     if self._packs.numbers():
                         raise StorageError(f"{self._folder}: index.sqlite is lost; bring it back: mailward store check --repair")
-                    make_account(connection, int(self._common.now_s()))
-                elif found[0] < RENDERING:
-                    renew(connection, self._packs)
+                    self._tidied_at = int(self._common.now_s())
+                    make_account(connection, self._tidied_at)
+                else:
+                    rendering, self._tidied_at = found
+                    if rendering < RENDERING:
+                        renew(connection, self._packs)
                 self._common.sharing.renew(self.id, grants.grantees(connection))
         self._is_prepared = True
 
@@ -248,7 +253,6 @@ class EmbeddedAccount:
                 if granted:  # by then whoever may see something knows where to look
                     self._common.sharing.put(self.id, granted | grants.grantees(connection))
                 changed = run_batch(connection, self._packs, requests, now_s, self._common.limits_of(self.id))
-                tidied_at: int = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
         except StorageError as error:
             _log.error("store write failed", account=self.id, error=str(error))
             for request in requests:
@@ -256,13 +260,20 @@ class EmbeddedAccount:
             return
         if changed:
             self._common.hints.publish(self.id)
-        if not 0 <= now_s - tidied_at < _TIDY_EVERY_S:  # in the future, where the clock was wrong
+        if self._wants_tidying(now_s):
             self._tidy(now_s)
+
+    def _wants_tidying(self, now_s: int) -> bool:
+        return not 0 <= now_s - self._tidied_at < _TIDY_EVERY_S  # in the future, where the clock was wrong
 
     def _tidy(self, now_s: int) -> None:
         try:
             with self._index.writing() as connection:
+                self._tidied_at = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
+                if not self._wants_tidying(now_s):  # another process has done it
+                    return
                 tidy(connection, self._packs, now_s, self._common.expunged_kept_s)
+                self._tidied_at = now_s
                 stored = [row[0] for row in connection.execute("SELECT id FROM message")]
         except StorageError as error:  # what was asked for is done; this has time
             _log.warning("store tidy failed", account=self.id, error=str(error))

@@ -6,7 +6,6 @@ without a row are just unused. A list that is refused is rolled back to its save
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 
@@ -73,18 +72,18 @@ def run_batch(
         stored = _store_octets(connection, packs, requests)
         numbers = Numbers(connection)
         for request in requests:
-            own = copy(numbers)  # a refused list gives back what it took
-            ops = OpList(connection, own, now_s, iter([*islice(stored, len(request.rendered))]))  # all, even if refused
+            given = numbers.given
+            ops = OpList(connection, numbers, now_s, iter([*islice(stored, len(request.rendered))]))  # all, even if refused
             connection.execute("SAVEPOINT one_list")
             try:
                 results = tuple(run_op(ops, op) for op in request.ops)
                 ops.finish()
                 gauge.check_after(request.ops)
                 outcomes.append((request, results, None))
-                numbers = own
                 changed |= ops.changed
             except StoreRefusal as refusal:
                 connection.execute("ROLLBACK TO one_list")
+                numbers.take_back(given)
                 outcomes.append((request, None, refusal))
             connection.execute("RELEASE one_list")
         numbers.save()

@@ -32,14 +32,13 @@ class Hints:
         """Tell every listening process, this one included, that the account's mail has changed. Never blocks."""
         for name in os.listdir(self._folder):  # noqa: PTH208 - a name is all we need, and this is called for every delivery
             if name.endswith(".hints"):
-                self._send(self._folder / name, account)
+                self._send(f"{self._folder}/{name}", account)
 
-    def _send(self, path: Path, account: AccountId) -> None:
+    def _send(self, path: str, account: AccountId) -> None:
         try:
-            self._sender.sendto(account.encode(), str(path))
+            self._sender.sendto(account.encode(), path)
         except ConnectionRefusedError:  # its process is dead
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            Path(path).unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError):
             return
 

@@ -19,6 +19,8 @@ _DELIVERED = """
 
 def find(connection: sqlite3.Connection, key: str | None) -> tuple[MailboxId, int] | None:
     """Mailbox and UID that a delivery was given; None where there was none, as of what bears no key."""
+    if key is None:
+        return None
     row: tuple[MailboxId, int] | None = connection.execute("SELECT mailbox, uid FROM delivery WHERE key = ?", (key,)).fetchone()
     return row
 

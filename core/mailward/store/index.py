@@ -14,13 +14,14 @@ from mailward.disk import Disk
 from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
 
 FILE = "index.sqlite"
+LOCK = "lock"
 _MOST_IDLE = 4
 
 
 @contextmanager
-def locked(folder: Path, disk: Disk, name: str = "lock") -> Iterator[None]:
-    """Keep other processes from writing to an account; waits in the kernel. name: of the file that is locked."""
-    fd = disk.open_append(folder / name)
+def locked(file: Path, disk: Disk) -> Iterator[None]:
+    """Keep other processes from writing to what the file stands for, an account as a rule; waits in the kernel."""
+    fd = disk.open_append(file)
     try:
         disk.lock_wait(fd)
         yield
@@ -33,6 +34,7 @@ class Index:
 
     def __init__(self, folder: Path, disk: Disk, opening: Callable[[], None]) -> None:
         self._folder = folder
+        self._lock_file = folder / LOCK
         self._disk = disk
         self._opening = opening
         self._lock = threading.Lock()
@@ -51,7 +53,7 @@ class Index:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A connection under the account's lock, outside of any transaction."""
-        with storage_errors(str(self._folder)), locked(self._folder, self._disk), self._connection() as connection:
+        with storage_errors(str(self._folder)), locked(self._lock_file, self._disk), self._connection() as connection:
             yield connection
 
     @contextmanager

@@ -74,10 +74,10 @@ class Packs:
 
     def append(self, pack: int, records: Sequence[Record]) -> list[Locator]:
         """Write and sync the records, to this pack or, when it is full, to the next. Raises OSError."""
-        while (fd := self._open_for_append(pack)) is None:
+        while (opened := self._open_for_append(pack)) is None:
             pack += 1
+        fd, offset = opened
         try:
-            offset = self._disk.size(fd)
             locators: list[Locator] = []
             buffers: list[bytes] = []
             for record in records:
@@ -94,8 +94,8 @@ class Packs:
         self._give_back(pack, fd)
         return locators
 
-    def _open_for_append(self, pack: int) -> int | None:
-        """A descriptor, None when the pack is full."""
+    def _open_for_append(self, pack: int) -> tuple[int, int] | None:
+        """A descriptor and the length of the pack, None when it is full."""
         fd = self._take(pack)
         if fd is None:
             path = self._path(pack)
@@ -103,8 +103,9 @@ class Packs:
             fd = self._disk.open_append(path)
             if self._disk.size(fd) == 0:
                 self._sync_name(path, fd)
-        if self._disk.size(fd) < _FULL_OCTETS:
-            return fd
+        size = self._disk.size(fd)
+        if size < _FULL_OCTETS:
+            return fd, size
         self._give_back(pack, fd)
         return None
 

@@ -12,7 +12,7 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.store import checking
 from mailward.store.blocks import Blocks, Cell
-from mailward.store.index import FILE, locked
+from mailward.store.index import FILE, LOCK, locked
 from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
 from mailward.store.renewal import renew
@@ -38,7 +38,7 @@ def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Repo
     if not disk.exists(folder):
         return Report(())
     packs = Packs(folder / "packs", disk)
-    with storage_errors(str(folder)), locked(folder, disk):
+    with storage_errors(str(folder)), locked(folder / LOCK, disk):
         try:
             broken = tuple(_broken(folder, packs, disk))
             problems = broken or _wrong(folder, packs)

@@ -39,6 +39,7 @@ class Sharing:
 
     def __init__(self, path: Path, disk: Disk, granted: Callable[[], Granted], now_s: Callable[[], float]) -> None:
         self._path = path
+        self._lock_file = path.with_name(LOCK)
         self._disk = disk
         self._granted = granted
         self._now_s = now_s
@@ -107,7 +108,7 @@ class Sharing:
             if self._opened is not None and self._opened_file == self._file():
                 return self._opened
             self._close()
-            with locked(self._path.parent, self._disk, LOCK):  # while a file is set aside, its companions' names are nobody's
+            with locked(self._lock_file, self._disk):  # while a file is set aside, its companions' names are nobody's
                 self._opened = Database(self._path, schema=_SCHEMA, version=1)
                 self._opened_file = self._file()
             return self._opened
@@ -115,7 +116,7 @@ class Sharing:
     def _begin_anew(self, damaged: int, error: StorageError) -> None:
         """Unless another process has done so."""
         draft, aside = (self._path.with_name(FILE + ending) for ending in (".new", f".damaged-{int(self._now_s())}"))
-        with self._lock, storage_errors(str(self._path)), locked(self._path.parent, self._disk, LOCK):
+        with self._lock, storage_errors(str(self._path)), locked(self._lock_file, self._disk):
             self._close()
             if self._file() != damaged:
                 return

@@ -28,6 +28,15 @@ class Numbers:
         self._modseq, self._uidvalidity, self._message, self._email, self._thread = row
 
     @property
+    def given(self) -> tuple[int, int, int, int, int]:
+        """How far all of them have come, for `take_back`."""
+        return self._modseq, self._uidvalidity, self._message, self._email, self._thread
+
+    def take_back(self, given: tuple[int, int, int, int, int]) -> None:
+        """Nobody has seen those that were given since then."""
+        self._modseq, self._uidvalidity, self._message, self._email, self._thread = given
+
+    @property
     def following_modseq(self) -> int:
         """What `next_modseq` would give."""
         return self._modseq + 1
@@ -66,7 +75,7 @@ class Numbers:
     def save(self) -> None:
         self._connection.execute(
             "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?, last_email = ?, last_thread = ?",
-            (self._modseq, self._uidvalidity, self._message, self._email, self._thread),
+            self.given,
         )
 
 
