@@ -139,7 +139,9 @@ def subscribe(ops: OpList, op: Subscribe) -> OpResult:
             _check_number(ops.connection, "subscription", MAX_SUBSCRIPTIONS)
     else:
         ops.connection.execute("DELETE FROM subscription WHERE name = ?", (name,))
-    return OpResult(find(ops.connection, name) or NO_MAILBOX)
+    mailbox = find(ops.connection, name) or NO_MAILBOX
+    ops.changed.add(mailbox)  # whoever asked is told of subscriptions, too (RFC 5465 section 5.5)
+    return OpResult(mailbox)
 
 
 def make_defaults(ops: OpList) -> None:
