@@ -38,16 +38,17 @@ class Hearing(Telling):
         self.framer = Framer()
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.watches = Watches(desk.watch, self._note_news)
+        self.watches = Watches(desk.watch, self.note_news)
 
-    def _note_news(self) -> None:
+    def note_news(self) -> None:
+        """Something is to be told, to a client that waits for it."""
         if not self._news.done():
             self._news.set_result(None)
 
     def say_goodbye(self, text: str) -> None:
         """End the session with BYE behind the command under way, or now when it is idle."""
         self._goodbye = text
-        self._note_news()
+        self.note_news()
 
     async def continuation(self, text: str = "") -> bytes | None:
         """Send "+ text" and wait for the client's line; None when the client is gone."""

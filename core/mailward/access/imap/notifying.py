@@ -4,24 +4,22 @@ All of it hangs on the same news as IDLE. What mailboxes are like is compared wi
 last.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Sequence
 
 from mailward.access.imap.mailboxes import status_line
-from mailward.access.imap.reach import Reached, is_of_others
+from mailward.access.imap.overview import Found, Known, Look, Overview, TooManyMailboxes, place
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
-from mailward.model.ids import AccountId, MailboxId
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.fetch import FetchItems
 from mailward.protocol.imap.notify import EVENTS, MESSAGE_EVENTS, BadEvent, Group, read_notify
 from mailward.store.base import MailboxInfo
-from mailward.store.names import parents
 
-MAX_MAILBOXES = 2000
-"""That a session compares each time (T-IMAP-17)."""
+PAUSE_S = 1.0
+"""Between two looks at what is not selected: who shares it does not keep others busy (T-IMAP-17). The first is at once."""
 _TOO_MANY = "There are too many mailboxes to tell of each"
 
 
@@ -44,21 +42,6 @@ def _end(session: Session) -> None:
     session.watches.others(())
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the client knows of a mailbox, as far as it asked and may know."""
-
-    reached: Reached
-    events: frozenset[str]
-
-    @property
-    def info(self) -> MailboxInfo:
-        return self.reached.info
-
-
-_Found = Mapping[tuple[AccountId, MailboxId], _Known]
-
-
 class Notifier:
     """What one session is told without having asked each time; see `hearing.Notifier`."""
 
@@ -66,18 +49,21 @@ class Notifier:
         self._session = session
         self._selected = next((group for group in groups if group.filter.startswith("selected")), None)
         self._others = [group for group in groups if group is not self._selected]
-        self._known: _Found = {}
+        self._overview = Overview(session.reach, self._others)
+        self._known: Found = {}
         self._mailbox: Selected | None = None
         self._first_new = 0
         """Of the selected mailbox, the first UID of which the items were not told."""
+        self._next_look_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def begin(self, *, tells: bool) -> None:
         """Note how the mailboxes are, and tell it. Raises No when they are too many."""
-        known = await self._look()
-        if known is None:
-            raise No(_TOO_MANY, "NOTIFICATIONOVERFLOW")
-        self._known = known
-        for one in known.values() if tells else ():
+        try:
+            self._known = (await self._look()).found
+        except TooManyMailboxes:
+            raise No(_TOO_MANY, "NOTIFICATIONOVERFLOW") from None
+        for one in self._known.values() if tells else ():
             await self._tell_status(one, one.events & MESSAGE_EVENTS)
 
     async def tell(self, *, idle: bool) -> None:
@@ -91,7 +77,7 @@ class Notifier:
             await session.tell_changes(expunge=idle or at_once, may_rest=idle)
             if group is not None and group.items is not None:
                 await self._tell_items(selected, group.items)
-        if self._others:
+        if self._others and self._may_look():
             await self._tell_others()
 
     async def _tell_items(self, selected: Selected, items: FetchItems) -> None:
@@ -103,14 +89,18 @@ class Notifier:
             await self._session.send_pieces(plan.pieces(self._session.store, selected, places))
 
     async def _tell_others(self) -> None:
-        now = await self._look()
-        if now is None:  # this ends it as NOTIFY NONE does (RFC 5465 section 5.8)
+        try:
+            look = await self._look()
+        except TooManyMailboxes:  # this ends it as NOTIFY NONE does (RFC 5465 section 5.8)
             self._session.untagged(f"OK [NOTIFICATIONOVERFLOW] {_TOO_MANY}")
             _end(self._session)
             return
-        before, self._known = self._known, now
+        finally:
+            self._next_look_at = asyncio.get_running_loop().time() + PAUSE_S
+        before, now = self._known, look.found
+        self._known = now
         for id, old in before.items():
-            if id not in now and "MailboxName" in old.events:
+            if id not in now and old.reached.owner not in look.left_out and "MailboxName" in old.events:
                 self._tell_name(old.info, "\\NonExistent")
         for id, new in now.items():
             known = before.get(id)
@@ -128,10 +118,10 @@ class Notifier:
         was = b' ("OLDNAME" (%b))' % self._session.name_octets(old) if old else b""
         self._session.untagged(b'LIST (%b) "/" %b%b' % (attributes, self._session.name_octets(info.name), was))
 
-    async def _tell_status(self, one: _Known, events: frozenset[str]) -> None:
+    async def _tell_status(self, one: Known, events: frozenset[str]) -> None:
         """Of a mailbox that is not selected, what such events are about."""
         session = self._session
-        if not events or (session.selected is not None and _place(session.here) == _place(one.reached)):
+        if not events or (session.selected is not None and place(session.here) == place(one.reached)):
             return
         items = ["MESSAGES", "UIDNEXT"] if events & {"MessageNew", "MessageExpunge"} else []
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]
@@ -139,50 +129,29 @@ class Notifier:
         items += ["HIGHESTMODSEQ"] if session.tells_modseq or "FlagChange" in one.events else []
         session.untagged(status_line(session, one.reached, items))
 
-    async def _look(self) -> _Found | None:
-        """All mailboxes that somebody asks of, now. None when they are too many."""
-        found, owners = await self._session.blocking(self._look_now)
-        if len(found) <= MAX_MAILBOXES and self._session.watches.others(owners):
-            found, _ = await self._session.blocking(self._look_now)  # what happened before we heard of it
-        return found if len(found) <= MAX_MAILBOXES else None
-
-    def _look_now(self) -> tuple[_Found, frozenset[AccountId]]:
-        """With whoever else has mailboxes that could be asked of. Blocks."""
-        found: dict[tuple[AccountId, MailboxId], _Known] = {}
-        listed = self._session.reach.all(others=self._asks_of_others())
-        for reached in listed:
-            group = next((group for group in self._others if _fits(group, reached)), None)
-            events = frozenset[str]() if group is None else group.events
-            if "r" not in reached.rights:
-                events -= MESSAGE_EVENTS
-            if events:
-                found[_place(reached)] = _Known(reached, events)
-        return found, frozenset(reached.owner for reached in listed if not reached.is_own)
-
-    def _asks_of_others(self) -> bool:
-        """Whether a mailbox that others share could be among them. Blocks."""
-        if any(is_of_others(name) for group in self._others for name in group.names):
+    def _may_look(self) -> bool:
+        """Whether there was news, and the last look at it is some time ago; where it is not, `tell` is called then."""
+        if not self._session.watches.heard:
+            return False
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next_look_at:
             return True
-        return any(group.filter == "subscribed" for group in self._others) and any(
-            map(is_of_others, self._session.own.subscriptions())
-        )
+        if self._timer is None:
+            self._timer = loop.call_at(self._next_look_at, self._wake)
+        return False
 
+    def _wake(self) -> None:
+        self._timer = None
+        self._session.note_news()
 
-def _place(reached: Reached) -> tuple[AccountId, MailboxId]:
-    """What stays when a mailbox is renamed."""
-    return reached.owner, reached.info.id
-
-
-def _fits(group: Group, reached: Reached) -> bool:
-    """Mail may be delivered to any of our mailboxes, so all are inboxes (RFC 5465 section 6.3)."""
-    info = reached.info
-    if group.filter == "subscribed":
-        return info.subscribed
-    if group.filter == "mailboxes":
-        return info.name in group.names
-    if group.filter == "subtree":
-        return not group.names.isdisjoint((info.name, *parents(info.name)))
-    return reached.is_own
+    async def _look(self) -> Look:
+        """Raises TooManyMailboxes."""
+        session, overview = self._session, self._overview
+        heard = session.watches.take_heard()
+        look = await session.blocking(lambda: overview.look(heard))
+        if new := session.watches.others(look.owners):
+            look = await session.blocking(lambda: overview.look(new))  # what happened before we heard of it
+        return look
 
 
 def _happened(old: MailboxInfo, new: MailboxInfo) -> frozenset[str]:

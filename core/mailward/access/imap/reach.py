@@ -5,10 +5,10 @@ not there, and an account that does not exist or shares nothing are answered by 
 Everything here blocks.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from mailward.access.imap.identifiers import ACCOUNT, Identifiers
 from mailward.access.imap.rights import EVERY, KNOWING, Rights
@@ -68,6 +68,18 @@ class Reached:
             if "l" not in self.rights:
                 raise _nowhere(self.info.name)
             raise NoPermission("The mailbox is shared without the right to do that")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of an account decides which mailboxes of others it is shown, and how.
+
+    grantees: all that it is. taken: names of its own mailboxes that others' could have.
+    """
+
+    grantees: frozenset[str]
+    subscriptions: frozenset[str]
+    taken: frozenset[str]
 
 
 class Reach:
@@ -130,24 +142,34 @@ class Reach:
 
     def all(self, *, others: bool = True) -> list[Reached]:
         """Those that are listed. others: those that others share, too; their stores have to be opened for that."""
-        found = [self.owned(info) for info in self.own.mailboxes()]
-        if others:
-            found += self._shared({one.info.name for one in found})
-        return found
+        own = self.all_own()
+        owners = self.owners() if others else {}
+        standing = self.standing(own) if owners else None
+        shared = [self.shared_by(owner, level, standing) for owner, level in owners.items()] if standing else []
+        return [*own, *chain.from_iterable(shared)]
 
-    def _shared(self, taken: Collection[str]) -> Iterator[Reached]:
-        """What others let us list, but for names that are taken."""
-        owners: Mapping[AccountId, str] = {}
+    def all_own(self) -> list[Reached]:
+        return [self.owned(info) for info in self.own.mailboxes()]
+
+    def owners(self) -> Mapping[AccountId, str]:
+        """Who may share something with us, and the level above his mailboxes."""
         with suppress(StorageError):  # who looks for his own mail does not hang on what others share
-            owners = self._owners()
-        subscriptions = self.own.subscriptions() if owners else frozenset[str]()
-        grantees = self._grantees()
-        for owner, level in owners.items():
-            store = self._stores.open(owner)
-            grants = store.grants()
-            granted = ((info, _rights(grants.get(info.id, {}), grantees)) for info in store.mailboxes())
-            reached = (_reached(owner, store, info, rights, level, subscriptions) for info, rights in granted if "l" in rights)
-            yield from islice((one for one in reached if one.info.name not in taken), MAX_LISTED)
+            return self._owners()
+        return {}
+
+    def standing(self, own: Collection[Reached]) -> Standing:
+        """Ours, with these mailboxes."""
+        taken = frozenset(filter(is_of_others, (one.info.name for one in own)))
+        return Standing(frozenset(self._grantees()), self.own.subscriptions(), taken)
+
+    def shared_by(self, owner: AccountId, level: str, standing: Standing) -> list[Reached]:
+        """What he lets us list."""
+        store = self._stores.open(owner)
+        grants = store.grants()
+        granted = ((info, _rights(grants.get(info.id, {}), standing.grantees)) for info in store.mailboxes())
+        known = (one for one in granted if "l" in one[1])
+        reached = (_reached(owner, store, info, rights, level, standing.subscriptions) for info, rights in known)
+        return list(islice((one for one in reached if one.info.name not in standing.taken), MAX_LISTED))
 
     def again(self, reached: Reached) -> Reached:
         """With the rights of now. Raises NoSuchMailbox when it may not be read any more."""

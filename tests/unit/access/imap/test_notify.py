@@ -4,13 +4,18 @@ import asyncio
 
 import pytest
 
-from mailward.access.imap import notifying
+from mailward.access.imap import notifying, overview
 from mailward.model.errors import StorageError
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import MailboxInfo
 from support.imap import Client, Office, settle
 
 MESSAGE = b"Subject: news\r\n\r\nbody\r\n"
+
+
+@pytest.fixture(autouse=True)
+def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "PAUSE_S", 0.0)
 
 
 async def two(office: Office, selects: str = "INBOX") -> tuple[Client, Client]:
@@ -165,10 +170,10 @@ async def test_nothing_is_told_within_a_command(office: Office) -> None:
 
 async def test_t_imap_17_too_many_mailboxes_end_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = await two(office)
-    monkeypatch.setattr(notifying, "MAX_MAILBOXES", 5)
+    monkeypatch.setattr(overview, "MAX_MAILBOXES", 5)
     refused = b"[NOTIFICATIONOVERFLOW] There are too many mailboxes to tell of each"
     assert await second.command("NOTIFY SET STATUS (PERSONAL (MessageNew MessageExpunge))") == [b"NO " + refused]
-    monkeypatch.setattr(notifying, "MAX_MAILBOXES", 6)
+    monkeypatch.setattr(overview, "MAX_MAILBOXES", 6)
     await second.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge)) (PERSONAL (MessageNew MessageExpunge))")
     await settle(second)
     await first.ok("CREATE more")

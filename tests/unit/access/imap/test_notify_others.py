@@ -1,11 +1,14 @@
 """NOTIFY of mailboxes that others share (RFC 5465 with RFC 4314): what is told, and what nobody hears who may not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
+from mailward.access.imap import notifying, overview
+from mailward.access.imap.reach import Reach, Reached, Standing
 from mailward.model.ids import AccountId, Uid
 from mailward.store.ops import Append, CreateMailbox, RenameMailbox, SetFlags, SetRights
 from support.imap import Client, settle
@@ -16,6 +19,11 @@ from support.stores import embedded
 MAIL = b"Subject: news\r\n\r\nbody\r\n"
 ALICE = "Other Users/alice@example.test"
 EVERYTHING = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+
+
+@pytest.fixture(autouse=True)
+def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "PAUSE_S", 0.0)
 
 
 @pytest.fixture
@@ -29,9 +37,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     made.directory.close()
 
 
-def grant(town: Town, mailbox: str, rights: str) -> None:
-    """To bob, in alice's mailbox."""
-    store = town.store("alice")
+def grant(town: Town, mailbox: str, rights: str, owner: str = "alice") -> None:
+    """To bob, in the owner's mailbox."""
+    store = town.store(owner)
     store.apply([SetRights(store.mailbox(mailbox).id, f"account:{town.ids['bob']}", "replace", rights)])
 
 
@@ -77,10 +85,10 @@ async def test_t_imap_14_a_mailbox_that_is_shared_no_longer_is_one_that_is_gone(
 
 
 async def test_mailboxes_of_others_that_are_subscribed_are_told_of(town: Town) -> None:
-    bob = await waiting(town, "NOTIFY SET (SUBSCRIBED (MessageNew MessageExpunge))")
+    bob = await waiting(town, "NOTIFY SET (SUBSCRIBED (MessageNew MessageExpunge MailboxName))")
     arrives(town, "Work")
     await bob.ok(f'SUBSCRIBE "{ALICE}/Work"')
-    await bob.ok("NOOP")  # read only when the news of the subscription have been dealt with
+    assert await bob.line() == b'* LIST () "/" "%b/Work"' % ALICE.encode()
     arrives(town, "Work")
     assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 2 ' % ALICE.encode())
     await bob.close()
@@ -136,3 +144,81 @@ async def test_an_owner_is_watched_while_his_mailboxes_are_asked_of(town: Town) 
     await bob.ok(f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
     await bob.close()
     assert town.office.hints.watching(town.ids["alice"]) == 0
+
+
+async def test_t_imap_17_a_change_of_one_owner_has_no_others_mailboxes_read(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    grant(town, "INBOX", "lr", owner="carol")
+    store = town.store("carol")
+    store.apply([CreateMailbox("Late")])
+    store.apply([SetRights(store.mailbox("Late").id, "group:late", "replace", "lr")])
+    owners, shared_by = list[AccountId](), Reach.shared_by
+
+    def noted(reach: Reach, owner: AccountId, level: str, standing: Standing) -> list[Reached]:
+        owners.append(owner)
+        return shared_by(reach, owner, level, standing)
+
+    monkeypatch.setattr(Reach, "shared_by", noted)
+    bob = await waiting(town, f'NOTIFY SET (SUBTREE "Other Users" {EVERYTHING})')
+    assert {*owners} == {town.ids["alice"], town.ids["carol"]}
+    owners.clear()
+    arrives(town, "Work")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 1 ' % ALICE.encode())
+    await settle(bob)
+    assert {*owners} == {town.ids["alice"]}
+    town.directory.add_to_group("late", [town.ids["bob"]])  # who is more now may see more of others, too
+    arrives(town, "Work")
+    assert b'* LIST () "/" "Other Users/carol@example.test/Late"' in [await bob.line() for _ in range(2)]
+    await bob.close()
+
+
+async def test_t_imap_17_looks_at_others_mailboxes_have_a_pause_between_them(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, look = list[object](), overview.Overview.look
+
+    def noted(view: overview.Overview, heard: Collection[AccountId]) -> overview.Look:
+        looks.append(heard)
+        return look(view, heard)
+
+    monkeypatch.setattr(overview.Overview, "look", noted)
+    monkeypatch.setattr(notifying, "PAUSE_S", 3600.0)
+    bob = await waiting(town, f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
+    looks.clear()
+    arrives(town, "Work")
+    assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES 1 ' % ALICE.encode()), "the first is told at once"
+    await settle(bob)
+    for _ in range(3):
+        arrives(town, "Work")
+        assert await bob.ok("NOOP") == []
+    assert len(looks) == 1
+    await bob.close()
+
+
+async def test_what_happens_in_the_pause_is_told_behind_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "PAUSE_S", 0.2)
+    bob = await waiting(town, f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
+    for count in (1, 2, 3):
+        arrives(town, "Work")
+        assert (await bob.line()).startswith(b'* STATUS "%b/Work" (MESSAGES %d ' % (ALICE.encode(), count))
+    await bob.close()
+
+
+async def test_t_imap_17_an_owner_with_too_many_mailboxes_is_left_out_and_nobody_else(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await waiting(town, f'NOTIFY SET (PERSONAL {EVERYTHING}) (SUBTREE "Other Users" {EVERYTHING})')
+    monkeypatch.setattr(overview, "MAX_MAILBOXES", len(town.store("bob").mailboxes()) + 2)
+    grant(town, "INBOX", "lr", owner="carol")
+    with structlog.testing.capture_logs() as logs:
+        town.store("bob").apply([Append(town.store("bob").mailbox("INBOX").id, MAIL, RECEIVED_AT)])
+        assert (await bob.line()).startswith(b'* STATUS "INBOX" ')
+        await settle(bob)
+        arrives(town, "Work")
+        assert (await bob.line()).startswith(b'* STATUS "%b/Work" ' % ALICE.encode())
+    assert [one["left_out"] for one in logs if one["event"] == "too many mailboxes to tell of"] == [town.ids["carol"]]
+    grant(town, "Private", "lr")  # alice, too, has too many now
+    town.store("carol").apply([SetFlags(town.store("carol").mailbox("INBOX").id, (), "add", ("\\Seen",))])
+    await settle(bob)
+    assert not any(b"NonExistent" in line for line in await bob.ok("NOOP")), "they are still there"
+    town.store("bob").apply([Append(town.store("bob").mailbox("INBOX").id, MAIL, RECEIVED_AT)])
+    while not (line := await bob.line()).startswith(b'* STATUS "INBOX" (MESSAGES 2 '):
+        assert line and b"NonExistent" not in line
+    await bob.close()
