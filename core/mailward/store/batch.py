@@ -148,8 +148,10 @@ def run_op(ops: OpList, op: Op) -> OpResult:
 
 def _store_octets(connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request]) -> Iterator[Stored]:
     """Every message that has a mailbox and is not known, written and synced."""
-    messages: list[tuple[Rendered, Record | None]] = []
     targets = sorted({op.mailbox for request in requests for op in request.ops if isinstance(op, Append)})
+    if not targets:
+        return iter(())
+    messages: list[tuple[Rendered, Record | None]] = []
     where, values = number_clause("id", targets)
     names: dict[MailboxId, str] = dict(connection.execute(f"SELECT id, name FROM mailbox WHERE {where}", values))  # noqa: S608
     for request in requests:

@@ -64,6 +64,7 @@ def test_a_set_names_what_its_ranges_name(ranges: list[tuple[int, int]]) -> None
         n for a, b in ranges for n in range(min(a, b), max(a, b) + 1)
     }
     assert all(first[1] + 1 < second[0] for first, second in pairwise(resolved))
+    assert [SequenceSet(tuple(ranges)).reaches(n) for n in range(1, 52)] == [n <= resolved[-1][1] for n in range(1, 52)]
 
 
 def test_strings() -> None:

@@ -38,7 +38,9 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         session.here.need("swt")
     if unchanged_since is not None:
         session.enable_condstore()
-    heard = await session.tell_changes(expunge=False) if uid else frozenset()
+    heard = frozenset[int]()
+    if uid and numbers.reaches(selected.uidnext):  # UIDs that have appeared meanwhile can be used
+        heard = await session.tell_changes(expunge=False)
     places = session.places_now(numbers, uid=uid)
     if not places:
         await session.tell_outcome(expunge=uid)

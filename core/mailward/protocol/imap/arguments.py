@@ -47,6 +47,10 @@ class SequenceSet:
         """One number, or "*"."""
         return len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
 
+    def reaches(self, number: int) -> bool:
+        """It names this number or a higher one, or may do so."""
+        return any(end is None or end >= number for pair in self.ranges for end in pair)
+
     def resolve(self, largest: int) -> tuple[tuple[int, int], ...]:
         """Ordered pairs (low, high) with "*" as `largest`, sorted and joined; reversed ranges are turned round."""
         pairs = sorted(

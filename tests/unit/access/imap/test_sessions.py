@@ -106,6 +106,9 @@ async def test_uids_that_appeared_since_can_be_used_at_once(office: Office) -> N
     assert (await second.ok("UID FETCH 4 (UID)"))[-1] == b"* 4 FETCH (UID 4)"
     await first.append("INBOX", MESSAGE)
     assert (await second.ok("UID SEARCH UID 5"))[-1] == b"* SEARCH 5"
+    for uid, told in ((6, "6"), (7, "*"), (8, "1:8")):
+        await first.append("INBOX", MESSAGE)
+        assert b"* %d FETCH (UID %d FLAGS (\\Flagged))" % (uid, uid) in await second.ok(f"UID STORE {told} FLAGS (\\Flagged)")
 
 
 async def test_a_silent_store_tells_only_what_the_client_cannot_know(office: Office) -> None:
@@ -117,11 +120,13 @@ async def test_a_silent_store_tells_only_what_the_client_cannot_know(office: Off
 async def test_a_silent_store_tells_its_outcome_behind_other_news_of_the_same_message(office: Office) -> None:
     first, second = await two(office)
     await first.ok("STORE 1:2 +FLAGS (\\Flagged)")
-    assert await second.ok("UID STORE 1 FLAGS.SILENT (\\Answered)") == [
+    assert await second.ok("UID STORE 1,99 FLAGS.SILENT (\\Answered)") == [  # 99 may have appeared meanwhile
         b"* 1 FETCH (UID 1 FLAGS (\\Flagged))",
         b"* 2 FETCH (UID 2 FLAGS (\\Flagged))",
         b"* 1 FETCH (UID 1 FLAGS (\\Answered))",
     ]
+    await first.ok("STORE 1:2 FLAGS (\\Deleted)")
+    assert await second.ok("UID STORE 1 FLAGS.SILENT (\\Answered)") == [b"* 2 FETCH (UID 2 FLAGS (\\Deleted))"]
 
 
 async def test_only_the_first_session_is_told_that_a_message_is_recent(office: Office) -> None:
