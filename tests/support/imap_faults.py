@@ -23,8 +23,7 @@ from pathlib import Path
 import structlog
 
 from mailward.model.ids import AccountId
-from mailward.store import account as store_account
-from mailward.store import packs
+from mailward.store import packs, tidy
 from mailward.store.ops import Append, Copy, CreateMailbox, DeleteMailbox, Expunge, Op, RenameMailbox, SetFlags
 from mailward.store.refusals import StoreRefusal
 from support.faults import Action, Fault, arm
@@ -263,7 +262,7 @@ def _is_after(oracle: MemoryAccount, op: Op, found: Sequence[object]) -> bool:
 def main(folder: Path, rounds: int, seed: int) -> None:
     """Prints a line of JSON: commands that ended with OK, commands that the disk failed, and at which points servers died."""
     packs._FULL_OCTETS = 10_000
-    store_account._TIDY_EVERY_S = 0
+    tidy._EVERY_S = 0
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     randomness = random.Random(seed)
     oracle = MemoryStore(now_s=lambda: NOW_S).open(ACCOUNT)

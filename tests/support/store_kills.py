@@ -21,8 +21,7 @@ from itertools import cycle
 from pathlib import Path
 
 from mailward.model.ids import MailboxId, Uid
-from mailward.store import account as store_account
-from mailward.store import packs
+from mailward.store import packs, tidy
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.ops import Append, Copy, CreateMailbox, DeleteMailbox, Expunge, Op, RenameMailbox, SetFlags
 from mailward.store.refusals import StoreRefusal
@@ -123,7 +122,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
     """Prints a line of JSON: how many lists were acknowledged, how many under way had been carried out all the same, how many
     writers died at each of POINTS."""
     packs._FULL_OCTETS = 10_000
-    store_account._TIDY_EVERY_S = 0
+    tidy._EVERY_S = 0
     randomness = random.Random(seed)
     oracle = MemoryStore(now_s=lambda: NOW_S).open(ALICE)
     store = embedded(folder, expunged_kept_s=-1)

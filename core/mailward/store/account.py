@@ -44,7 +44,7 @@ from mailward.store.renewal import renew
 from mailward.store.sharing import Sharing
 from mailward.store.textmarks import FILE as MARKS_FILE
 from mailward.store.textmarks import TextMarks
-from mailward.store.tidy import tidy
+from mailward.store.tidy import is_due, tidy
 from mailward.store.views import (
     copy_of,
     load_delta,
@@ -61,7 +61,6 @@ _log = structlog.get_logger()
 
 _MOST_KEPT_VIEWS = 8
 _META_ROWS = 512
-_TIDY_EVERY_S = 24 * 3600
 
 
 class ChangeSink(Protocol):
@@ -252,7 +251,8 @@ class EmbeddedAccount:
             with self._index.writing() as connection:
                 if granted:  # by then whoever may see something knows where to look
                     self._common.sharing.put(self.id, granted | grants.grantees(connection))
-                changed = run_batch(connection, self._packs, requests, now_s, self._common.limits_of(self.id))
+                limits = self._common.limits_of(self.id)
+                changed, untidied_octets = run_batch(connection, self._packs, requests, now_s, limits)
         except StorageError as error:
             _log.error("store write failed", account=self.id, error=str(error))
             for request in requests:
@@ -260,19 +260,16 @@ class EmbeddedAccount:
             return
         if changed:
             self._common.hints.publish(self.id)
-        if self._wants_tidying(now_s):
+        if is_due(now_s, self._tidied_at, untidied_octets):
             self._tidy(now_s)
-
-    def _wants_tidying(self, now_s: int) -> bool:
-        return not 0 <= now_s - self._tidied_at < _TIDY_EVERY_S  # in the future, where the clock was wrong
 
     def _tidy(self, now_s: int) -> None:
         try:
             with self._index.writing() as connection:
-                self._tidied_at = connection.execute("SELECT tidied_at FROM account").fetchone()[0]
-                if not self._wants_tidying(now_s):  # another process has done it
+                self._tidied_at, untidied_octets = connection.execute("SELECT tidied_at, untidied_octets FROM account").fetchone()
+                if not is_due(now_s, self._tidied_at, untidied_octets):  # another process has done it
                     return
-                tidy(connection, self._packs, now_s, self._common.expunged_kept_s)
+                tidy(connection, self._packs, now_s, self._common.expunged_kept_s, self._common.limits_of(self.id))
                 self._tidied_at = now_s
                 stored = [row[0] for row in connection.execute("SELECT id FROM message")]
         except StorageError as error:  # what was asked for is done; this has time

@@ -213,7 +213,7 @@ class AccountStore(Protocol):
         ...
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
-        """One tuple a message, in the order asked for. Works for messages expunged a day ago or less, too."""
+        """One tuple a message, in the order asked for. Works for messages expunged a while ago, too."""
         ...
 
     def entry_meta(

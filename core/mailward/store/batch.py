@@ -60,8 +60,8 @@ Outcome = tuple[Request, tuple[OpResult, ...] | None, Exception | None]
 
 def run_batch(
     connection: sqlite3.Connection, packs: Packs, requests: Sequence[Request], now_s: int, limits: MailLimits
-) -> set[MailboxId]:
-    """Do all requests and set their results or refusals; the mailboxes that have changed.
+) -> tuple[set[MailboxId], int]:
+    """Do all requests and set their results or refusals; the mailboxes that have changed, and how much is written untidied.
 
     Durable when it returns; when it raises, nothing has happened.
     """
@@ -89,7 +89,7 @@ def run_batch(
         numbers.save()
     for request, done, refused in outcomes:
         request.results, request.error = done, refused
-    return changed
+    return changed, numbers.untidied_octets
 
 
 def _within(gauge: Gauge, requests: Sequence[Request]) -> tuple[list[Request], list[Outcome]]:

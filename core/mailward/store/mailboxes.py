@@ -155,7 +155,7 @@ def make_account(connection: sqlite3.Connection, now_s: int, above: int = 0) -> 
     """The rows of a new account. above: no number that clients may keep, and no UIDVALIDITY, is this one or lower."""
     with transaction(connection):
         connection.execute(
-            "INSERT INTO account VALUES (?, ?, 0, 1, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO account VALUES (?, ?, 0, 1, ?, ?, ?, ?, ?, ?, 0)",
             (above, above, above, now_s, above, above, RENDERING, above),
         )
         connection.execute("INSERT INTO sqlite_sequence VALUES ('mailbox', ?)", (above,))

@@ -29,6 +29,11 @@ Stored = tuple[Rendered, Locator | None]
 Entry = tuple[int, int, int, int, int, str | None]
 """UID, flags, message, size, email, POP3 UIDL."""
 
+ROWS_OCTETS = 1024
+"""What a message takes beside its own octets, about."""
+LOG_ROW_OCTETS = 64
+"""The same of a row of the log."""
+
 _INSERT_MESSAGE = f"INSERT INTO message VALUES ({', '.join('?' * (6 + len(COLUMNS)))})"  # noqa: S608 - our own words
 
 
@@ -92,6 +97,7 @@ class OpList:
         execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
         execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
         count_in(self.connection, locator.pack, 1)
+        self.numbers.note_written(locator.size_octets + ROWS_OCTETS)
         self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), op.pop3_uidl)])
         return OpResult(box.id, box.uidvalidity, (uid,))
 
@@ -246,6 +252,7 @@ class OpList:
                 gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
                 changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
         self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
+        self.numbers.note_written(sum(LOG_ROW_OCTETS + len(uids) + len(added) for *_, uids, added in changes))
         self._blocks.save()
         for box in self._boxes.values():
             if box.id in self.changed:

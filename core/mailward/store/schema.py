@@ -55,12 +55,12 @@ SCHEMA = (
     """
 -- One row. The last_ numbers only grow. pack: the pack file written now. log_floor: delta below it reads every entry.
 -- rendering: by which form of store.rendered every message has been made; see store.renewal. uidvalidity_floor: of names of
--- which nothing is known any more; see store.past_names.
+-- which nothing is known any more; see store.past_names. untidied_octets: written since tidied_at; see store.tidy.
 CREATE TABLE account (
     last_modseq INTEGER NOT NULL, last_uidvalidity INTEGER NOT NULL, last_message INTEGER NOT NULL,
     pack INTEGER NOT NULL, log_floor INTEGER NOT NULL, tidied_at INTEGER NOT NULL,
     last_email INTEGER NOT NULL DEFAULT 0, last_thread INTEGER NOT NULL DEFAULT 0, rendering INTEGER NOT NULL DEFAULT 0,
-    uidvalidity_floor INTEGER NOT NULL DEFAULT 0
+    uidvalidity_floor INTEGER NOT NULL DEFAULT 0, untidied_octets INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE mailbox (
@@ -118,6 +118,7 @@ ALTER TABLE account ADD COLUMN last_email INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN last_thread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN rendering INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN uidvalidity_floor INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN untidied_octets INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN email INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN saved_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN pop3_uidl TEXT;

@@ -22,10 +22,10 @@ class Numbers:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        row: tuple[int, int, int, int, int] = connection.execute(
-            "SELECT last_modseq, last_uidvalidity, last_message, last_email, last_thread FROM account"
+        row: tuple[int, int, int, int, int, int] = connection.execute(
+            "SELECT last_modseq, last_uidvalidity, last_message, last_email, last_thread, untidied_octets FROM account"
         ).fetchone()
-        self._modseq, self._uidvalidity, self._message, self._email, self._thread = row
+        self._modseq, self._uidvalidity, self._message, self._email, self._thread, self.untidied_octets = row
 
     @property
     def given(self) -> tuple[int, int, int, int, int]:
@@ -72,10 +72,15 @@ class Numbers:
         self._thread += 1
         return self._thread
 
+    def note_written(self, octets: int) -> None:
+        """So much that tidying may drop one day; see store.tidy."""
+        self.untidied_octets += octets
+
     def save(self) -> None:
         self._connection.execute(
-            "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?, last_email = ?, last_thread = ?",
-            self.given,
+            "UPDATE account SET last_modseq = ?, last_uidvalidity = ?, last_message = ?, last_email = ?, last_thread = ?,"
+            " untidied_octets = ?",
+            (*self.given, self.untidied_octets),
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
-from mailward.store import annotations, past_names, views
+from mailward.store import annotations, past_names, tidy, views
 from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import (
@@ -28,7 +28,8 @@ from mailward.store.ops import (
 )
 from mailward.store.packs import HEADER_OCTETS
 from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, TooManyAnnotations
-from support.storecheck import message
+from mailward.store.repair import check_account
+from support.storecheck import NOW_S, message
 from support.stores import ALICE, NoHints, account, append, embedded
 
 
@@ -416,3 +417,25 @@ def test_t_dos_16_shared_annotations_have_an_end_over_all_mailboxes_and_renaming
     store.apply([SetAnnotations(inbox, (("/shared/0", None), ("/private/0", b"1")))])
     store.apply([RenameMailbox("INBOX", "Old")])
     assert store.annotations(store.mailbox("Old").id) == {"/private/0": b"1", "/shared/1": b"", "/shared/2": b""}
+
+
+def test_t_dos_05_the_log_of_changes_has_an_end_and_who_comes_from_before_it_is_told_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidy, "_UNTIDIED_OCTETS", 2000)
+    monkeypatch.setattr(tidy, "_LOGGED_OCTETS", 1000)
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(n)) for n in range(8)])
+    uids = tuple(map(Uid, range(1, 9)))
+    since = store.mailbox("INBOX").highest_modseq
+    store.apply([Expunge(inbox, (Uid(3),))])
+    for n in range(60):
+        store.apply([SetFlags(inbox, uids[n % 3 :], "remove" if n % 2 else "add", ("\\Seen",))])
+        with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+            logged = connection.execute("SELECT total(length(uids) + 64) FROM change WHERE gone = 0").fetchone()[0]
+        assert logged <= 1000 + 2000 + 100
+    view, delta = store.view(inbox), store.delta(inbox, since)
+    changed = [at for at, modseq in enumerate(view.modseqs) if modseq > since]
+    assert delta.uids == tuple(view.uids[at] for at in changed) and delta.gone == (3,)
+    assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()

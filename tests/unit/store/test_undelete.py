@@ -9,6 +9,7 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import QueueId, Uid
 from mailward.model.limits import MailLimits
+from mailward.store import tidy
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Expunged
 from mailward.store.embedded import EmbeddedStore
@@ -108,6 +109,38 @@ def test_after_a_while_it_is_gone(tmp_path: Path, store: EmbeddedAccount) -> Non
         later.read(2)
     with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM past_mailbox").fetchone() == (0,)
+    assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
+
+
+def test_t_dos_05_it_is_no_more_than_the_quota_the_oldest_goes_first_and_nobody_waits_a_day_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = MailLimits(octets=100_000)
+    store = EmbeddedStore(tmp_path, Disk(), NoHints(), limits_of=lambda _: limits, now_s=lambda: NOW_S).open(ALICE)
+    inbox = store.mailbox("INBOX").id
+    monkeypatch.setattr(tidy, "_UNTIDIED_OCTETS", 50_000)
+    for n in range(20):
+        (made,) = store.apply([append(inbox, b"%d\r\n" % n + b"x" * 20_000)])
+        store.apply([Expunge(inbox, (Uid(made.uids[0]),))])
+        assert len(store.expunged()) <= 4 + 3  # as much as the quota, and what has come since
+    kept = [left.message for left in store.expunged()]
+    assert kept == [*range(21 - len(kept), 21)] and len(kept) >= 4
+    with pytest.raises(StorageError):
+        store.read(1)
+    assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
+
+
+def test_t_dos_05_where_there_is_no_quota_it_has_a_bound_too_and_what_lies_in_mailboxes_stays(
+    tmp_path: Path, store: EmbeddedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, trash = store.mailbox("INBOX").id, store.mailbox("Trash").id
+    store.apply([Copy(inbox, (Uid(1),), trash), Expunge(inbox, (Uid(1), Uid(2)))])
+    monkeypatch.setattr(tidy, "MAX_EXPUNGED_OCTETS", 0)
+    later = account(tmp_path, now_s=NOW_S + 86400)
+    later.apply([Subscribe("INBOX", True)])
+    assert (
+        later.expunged() == () and contents(later, "Trash") == [(1, message(1))] and contents(later, "INBOX") == [(3, message(3))]
+    )
     assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
 
 
