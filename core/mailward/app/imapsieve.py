@@ -1,7 +1,8 @@
 """The admin's script that messages meet when IMAP commands bring or change them (RFC 6785), and what becomes of what it says.
 
 It runs behind the reply, for one message of one command at a time, and is the admin's word on a mailbox that is its owner's: mail
-that it sends is his. The time that it takes is that of who gave the command. Whatever goes wrong, the message stays.
+that it sends is his. The time that it takes, and how much it sends, count for who gave the command. Whatever goes wrong, the
+message stays.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from mailward.formats.message import MessageView
 from mailward.metering import METERS
 from mailward.model.address import Address
 from mailward.model.errors import StorageError
+from mailward.model.identity import Identity
 from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.model.metrics import Counter
 from mailward.services.rates import Rates
@@ -53,10 +55,14 @@ log = structlog.get_logger("mailward.imapsieve")
 
 @dataclass(frozen=True)
 class Met:
-    """A stored message that meets the script. addresses: of the owner of its mailbox, his own first. message: its number."""
+    """A stored message that meets the script.
+
+    account, addresses: of the owner of its mailbox, his own address first. by: who gave the command. message: its number.
+    """
 
     store: AccountStore
     account: AccountId
+    by: Identity
     addresses: tuple[Address, ...]
     mailbox: MailboxId
     uid: Uid
@@ -193,7 +199,8 @@ class ImapScripts:
                 place = bisect_left(view.uids, uid)
                 if place < len(view.uids) and view.uids[place] == uid:
                     flags = names_of(view.flags[place], view.keywords)
-                    yield number, Met(store, account, addresses, view.mailbox.id, Uid(uid), view.messages[place], flags)
+                    message = view.messages[place]
+                    yield number, Met(store, account, event.identity, addresses, view.mailbox.id, Uid(uid), message, flags)
 
     def _meet(self, script: Script, event: Event, met: Met) -> bool:
         """Whether all of it could be done, with one message; whatever goes wrong is of this one alone."""

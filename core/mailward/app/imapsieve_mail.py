@@ -1,7 +1,8 @@
 """What the script of IMAP commands sends: into the spool, and left there to the queue process.
 
 A redirected message is sent anew by the owner of the mailbox, from his address (RFC 6785 section 3.4), who so hears of it when it
-comes back. Nothing is repeated, so nothing has to be known again.
+comes back. It counts among what may be sent in an hour by who gave the command, not by the owner: whoever shares a mailbox would
+else have others use up what he may send. Nothing is repeated, so nothing has to be known again.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class ImapSieveMail:
             item = self._item(met, action, str(action.address), message)
         except ValueError as error:
             return f"not redirected, since {error}"
-        if why := self._allowance.take(met.account, str(met.owner)):
+        if why := self._allowance.take(met.by.account, met.by.user):
             return f"not redirected to {action.address}, since {why}"
         to = replace(item.recipients[0], edits=(AddHeader(DELIVERED_TO, str(met.owner)),), parameters=RcptParameters())
         record = replace(item.decision, reverse_path=str(met.owner))
@@ -84,7 +85,7 @@ class ImapSieveMail:
             except ValueError as error:
                 hindrances.append(f"nobody notified, since {error}")
                 continue
-            if why := self._allowance.take(met.account, str(met.owner)):
+            if why := self._allowance.take(met.by.account, met.by.user):
                 hindrances.append(f"{to} not notified, since {why}")
             else:
                 self._put(item, octets)

@@ -1,4 +1,4 @@
-"""How much may a script send? What its owner may: the limits of an hour are the account's, by whatever way it sends."""
+"""How much may a script send? What the account may for which it runs: its limits of an hour, by whatever way it sends."""
 
 import time
 
@@ -18,16 +18,16 @@ class ScriptAllowance:
         self._accounts = accounts
         self._told = Rates(1, 60.0)
 
-    def take(self, account: AccountId, owner: str, recipients: int = 1) -> str:
-        """Count one message. Why it cannot be sent now, in plain words; "" when it may. owner: for the log."""
+    def take(self, account: AccountId, who: str, recipients: int = 1) -> str:
+        """Count one message. Why it cannot be sent now, in plain words; "" when it may. who: for the log."""
         spent, now = self._accounts, time.monotonic()
         if not spent.messages.take(account, now):
-            return self._reached("account_messages_per_hour", f"the {spent.limits.messages} messages", owner)
+            return self._reached("account_messages_per_hour", f"the {spent.limits.messages} messages", who)
         if not spent.recipients.take(account, now, recipients):
-            return self._reached("account_recipients_per_hour", f"to the {spent.limits.recipients} recipients", owner)
+            return self._reached("account_recipients_per_hour", f"to the {spent.limits.recipients} recipients", who)
         return ""
 
-    def _reached(self, limit: str, what: str, owner: str) -> str:
-        if self._told.take(owner, time.monotonic()):  # once a minute is enough (T-DOS-15)
-            log.info("limit reached", limit=limit, source=owner, by="script")
-        return f"{owner} has sent {what} that it may in an hour"
+    def _reached(self, limit: str, what: str, who: str) -> str:
+        if self._told.take(who, time.monotonic()):  # once a minute is enough (T-DOS-15)
+            log.info("limit reached", limit=limit, source=who, by="script")
+        return f"{who} has sent {what} that it may in an hour"

@@ -174,11 +174,20 @@ async def test_t_relay_15_automatic_mail_is_nothing_to_notify_of(place: Scripted
     assert await place.sent() == []
 
 
-async def test_t_relay_11_what_scripts_send_counts_as_the_owners(place: Scripted) -> None:
+async def test_t_relay_11_what_scripts_send_counts_for_who_gave_the_command(place: Scripted) -> None:
     script = on("COPY", 'redirect "b@example.net";')
     await place.meet(script, "COPY 1 Archive", "COPY 1 Archive", "COPY 1 Archive")
     assert len(await place.sent()) == 2
     assert place.flags("Archive") == [{"\\Deleted"}, {"\\Deleted"}, set()]
+
+
+async def test_t_relay_11_one_with_whom_a_mailbox_is_shared_uses_up_nothing_that_its_owner_may_send(place: Scripted) -> None:
+    place.scripts.use(setting(on("APPEND", 'redirect :copy "b@example.net";')))
+    for who, count in ((BOB, 5), (ANN, 1), (BOB, 1), (ANN, 2)):
+        place.happens(who, count)
+        await place.scripts.drain()
+    sent = await place.sent()
+    assert len(sent) == 2 + 2 and {item.reverse_path for item, _ in sent} == {"ann@example.org"}
 
 
 async def test_a_script_that_fails_fails_no_command_and_changes_nothing(place: Scripted) -> None:
