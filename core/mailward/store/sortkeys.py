@@ -3,7 +3,7 @@
 Texts are mapped as I18NLEVEL=1 compares them (formats.collation)."""
 
 from mailward.formats.collation import casemap
-from mailward.formats.mailboxes import Group, Mailbox, read_address_list
+from mailward.formats.mailboxes import Group, Mailbox
 from mailward.formats.message import MessageView
 from mailward.formats.subjects import BaseSubject
 from mailward.formats.words import decode_words
@@ -18,8 +18,7 @@ def subject_key(subject: BaseSubject) -> str:
 
 def first_address(view: MessageView, name: str) -> Mailbox | Group | None:
     """What stands first in all fields of this name, as ENVELOPE has them."""
-    lists = (read_address_list(field.value) for field in view.all(name))
-    return next((entry for listed in lists for entry in listed.entries), None)
+    return next((entry for field in view.all(name) for entry in field.addresses.entries), None)
 
 
 def mailbox_key(first: Mailbox | Group | None) -> str:
