@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.config import IMAP_CAUSES, ImapSieve
-from mailward.app.imapsieve import ImapScripts, Met
+from mailward.delivery.imapsieve import ImapScripts, Met
 from mailward.model.address import Address
 from mailward.model.ids import AccountId
 from mailward.services.clock import SystemClock

@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailward.access.imap.desk import Desk
-from mailward.access.imap.events import Scripts
+from mailward.access.imap.desk import Desk, Scripts
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.app.watching import Watchers
 from mailward.disk import Disk

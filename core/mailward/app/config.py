@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mailward.access.imap.events import Cause
 from mailward.delivery.limits import OutboundLimits
 from mailward.delivery.static_hop import StaticHop
 from mailward.formats.network import Network
 from mailward.quarantine import UsersRelease
 from mailward.store.base import EXPUNGED_KEPT_S
+from mailward.store.events import Cause
 
 Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3", "managesieve"]
 SMTP_PROTOCOLS = ("smtp", "submission", "lmtp")

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mailward.access.imap.allowance import Allowance
 from mailward.access.imap.contents import Shelf
-from mailward.access.imap.events import Scripts
 from mailward.access.imap.identifiers import Identifiers
 from mailward.access.imap.recent import RecentBook
 from mailward.access.imap.turns import Turns
@@ -16,6 +16,7 @@ from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
 from mailward.model.ids import AccountId
 from mailward.store.base import MailStore
+from mailward.store.events import Cause, Event
 
 Moved = Callable[[MessageMoved], None]
 Classified = Callable[[MessageClassified], None]
@@ -24,6 +25,19 @@ MAX_LESSONS_A_MINUTE = 1000
 """Messages of an account from which plugins learn; more are left out."""
 MAX_GUESSES_AN_HOUR = 20
 """Identifiers by which an account shares something, and which name nobody."""
+
+
+class Scripts(Protocol):
+    """Runs the admin's script behind the replies."""
+
+    @property
+    def causes(self) -> frozenset[Cause]:
+        """What it is to be told of."""
+        ...
+
+    def happened(self, event: Event) -> None:
+        """Returns at once; whatever becomes of it, the command was carried out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

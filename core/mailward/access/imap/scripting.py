@@ -6,10 +6,10 @@ What the script itself does comes by no command, so it is never run for that (RF
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from mailward.access.imap.events import Cause, Event
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
+from mailward.store.events import Cause, Event
 from mailward.store.flags import names_of
 
 
@@ -17,7 +17,7 @@ def tell(session: Session, cause: Cause, mailbox: Reached, uids: Sequence[int], 
     """Messages came into a mailbox, or have changed there."""
     scripts, identity = session.desk.scripts, session.identity
     if scripts is not None and identity is not None and cause in scripts.causes:
-        scripts.happened(Event(cause, identity, mailbox, uids, flags))
+        scripts.happened(Event(cause, identity, mailbox.owner, mailbox.store, mailbox.info.id, mailbox.name_there, uids, flags))
 
 
 def changed(session: Session, selected: Selected, before: Iterable[tuple[int, int]], bits: int | None = None) -> None:

@@ -13,10 +13,10 @@ from mailward.app.accounts import store_of
 from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
 from mailward.app.filters import Filters
-from mailward.app.imapsieve import ImapScripts
-from mailward.app.imapsieve_mail import ImapSieveMail
 from mailward.app.judging import PluginServices
 from mailward.app.watching import Watchers
+from mailward.delivery.imapsieve import ImapScripts
+from mailward.delivery.imapsieve_mail import ImapSieveMail
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.directory import Directory
 from mailward.disk import Disk

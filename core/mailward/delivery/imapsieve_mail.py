@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import replace
 
 from mailward.api.services import Clock
-from mailward.app.imapsieve import Met
+from mailward.delivery.imapsieve import Met
 from mailward.delivery.own_mail import own_author, own_mail, way_to
 from mailward.delivery.ports import Directory
 from mailward.delivery.redirecting import why_not_on
@@ -27,7 +27,7 @@ from mailward.sieve.replying import notify_message
 
 
 class ImapSieveMail:
-    """Implements `app.imapsieve.Sender`. loop: on which mail is put into the spool."""
+    """Implements `imapsieve.Sender`. loop: on which mail is put into the spool."""
 
     def __init__(
         self, spool: Spool, directory: Directory, allowance: ScriptAllowance, clock: Clock, loop: asyncio.AbstractEventLoop

@@ -4,17 +4,18 @@ from typing import cast
 
 import pytest
 
-from mailward.access.imap.events import Event
-from mailward.access.imap.reach import Reached
-from mailward.app.imapsieve_turns import Turns
+from mailward.delivery.imapsieve_turns import Turns
 from mailward.model.identity import Identity
-from mailward.model.ids import AccountId
+from mailward.model.ids import AccountId, MailboxId
+from mailward.store.base import AccountStore
+from mailward.store.events import Event
 
-INBOX = cast(Reached, None)
+STORE = cast(AccountStore, None)
 
 
 def event(name: str, *uids: int) -> Event:
-    return Event("COPY", Identity(AccountId(name), f"{name}@example.org"), INBOX, uids)
+    account = AccountId(name)
+    return Event("COPY", Identity(account, f"{name}@example.org"), account, STORE, MailboxId(1), "INBOX", uids)
 
 
 def order(turns: Turns, step: int = 1000) -> list[tuple[int, ...]]:
@@ -66,7 +67,7 @@ def test_t_dos_06_messages_and_commands_of_an_account_take_places_until_they_are
 
 
 def test_t_dos_06_however_many_wait_there_is_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailward.app.imapsieve_turns.MOST_PLACES", 10_000)
+    monkeypatch.setattr("mailward.delivery.imapsieve_turns.MOST_PLACES", 10_000)
     turns, places = Turns(), []
     for number in range(30):
         while turns.add(event(f"u{number}", 1)):

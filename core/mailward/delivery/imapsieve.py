@@ -14,17 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from time import monotonic, thread_time
 from typing import Protocol
 
 import structlog
 
 from mailward import __version__
-from mailward.access.imap.events import Cause, Event
 from mailward.api.services import Clock
-from mailward.app.config import ImapSieve
-from mailward.app.imapsieve_turns import Turns
 from mailward.delivery.filing import MOST_MAILBOXES, made_mailbox
+from mailward.delivery.imapsieve_turns import Turns
 from mailward.delivery.script_time import ScriptTime
 from mailward.delivery.script_world import outside_of
 from mailward.delivery.scripted import Addresses
@@ -39,6 +38,7 @@ from mailward.services.rates import Rates
 from mailward.sieve import IMAP_LANGUAGE, Outcome, Owner, Script, World, compile_script, evaluate
 from mailward.sieve.actions import FileInto, Keep, Notify, Redirect
 from mailward.store.base import AccountStore
+from mailward.store.events import Cause, Event
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, Copy, SetFlags
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
@@ -51,6 +51,19 @@ STEP_S = 1.0
 """The same; the message that meets the script then is done first."""
 
 log = structlog.get_logger("mailward.imapsieve")
+
+
+class Setting(Protocol):
+    """The script, without mistakes, and after which commands messages meet it."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def text(self) -> bytes: ...
+
+    @property
+    def causes(self) -> frozenset[Cause]: ...
 
 
 @dataclass(frozen=True)
@@ -88,13 +101,13 @@ class Sender(Protocol):
 
 
 class ImapScripts:
-    """`access.imap.events.Scripts`. setting: None for no script.
+    """`access.imap.desk.Scripts`. setting: None for no script.
 
     Scripts run one after another: the commands of each account in their order, and of all accounts in turn, so that one waits for
     a step of each of the others, and not for all that these have done (T-DOS-16).
     """
 
-    def __init__(self, setting: ImapSieve | None, directory: Addresses, sender: Sender, clock: Clock) -> None:
+    def __init__(self, setting: Setting | None, directory: Addresses, sender: Sender, clock: Clock) -> None:
         self._directory = directory
         self._sender = sender
         self._clock = clock
@@ -107,7 +120,7 @@ class ImapScripts:
         self._is_stopping = False
         self.use(setting)
 
-    def use(self, setting: ImapSieve | None) -> None:
+    def use(self, setting: Setting | None) -> None:
         """From the next command on. Raises ScriptError."""
         self._script = None if setting is None else compile_script(setting.text, IMAP_LANGUAGE, name=setting.path.name)
         self._causes = frozenset[Cause]() if setting is None else setting.causes
@@ -146,7 +159,7 @@ class ImapScripts:
     def _leave_out(self, event: Event, why: str) -> None:
         account = event.identity.account
         if self._told.take(account, monotonic()):  # once a minute is enough (T-DOS-15)
-            log.warning("script left out", account=account, owner=event.mailbox.owner, why=why)
+            log.warning("script left out", account=account, owner=event.owner, why=why)
 
     def _work(self) -> None:
         while (event := self._next()) is not None:
@@ -168,7 +181,7 @@ class ImapScripts:
         except StorageError as error:
             self._leave_out(event, str(error))
         except Exception:
-            log.exception("script failed unforeseen", account=event.mailbox.owner, mailbox=event.mailbox.name_there)
+            log.exception("script failed unforeseen", account=event.owner, mailbox=event.mailbox_name)
         finally:  # reading the mailbox takes time, too
             self.charge(event.identity.account, thread_time() - begun_s)
         return ()
@@ -189,12 +202,12 @@ class ImapScripts:
 
     def _all_met(self, event: Event, uids: Sequence[int]) -> Iterator[tuple[int, Met]]:
         """The messages that are still there, each with its number among the UIDs. Raises StorageError."""
-        account, store = event.mailbox.owner, event.mailbox.store
+        account, store = event.owner, event.store
         addresses = self._directory.addresses_of(account)
         if not addresses:
             return
         with suppress(NoSuchMailbox):
-            view = store.view(event.mailbox.info.id)
+            view = store.view(event.mailbox)
             for number, uid in enumerate(uids):
                 place = bisect_left(view.uids, uid)
                 if place < len(view.uids) and view.uids[place] == uid:
@@ -204,7 +217,7 @@ class ImapScripts:
 
     def _meet(self, script: Script, event: Event, met: Met) -> bool:
         """Whether all of it could be done, with one message; whatever goes wrong is of this one alone."""
-        where = {"account": met.account, "mailbox": event.mailbox.name_there, "uid": met.uid}
+        where = {"account": met.account, "mailbox": event.mailbox_name, "uid": met.uid}
         try:
             return self._carry_out(met, self._outcome(script, event, met))
         except (StorageError, StoreRefusal) as error:
@@ -222,7 +235,7 @@ class ImapScripts:
             "imap.user": event.identity.user,
             "imap.email": event.identity.user,
             "imap.cause": event.cause,
-            "imap.mailbox": event.mailbox.name_there,
+            "imap.mailbox": event.mailbox_name,
             "imap.changedflags": " ".join(event.changed_flags),
         }
         outside = outside_of(met.store, self._clock.now())

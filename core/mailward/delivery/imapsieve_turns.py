@@ -5,8 +5,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailward.access.imap.events import Event
 from mailward.model.ids import AccountId
+from mailward.store.events import Event
 
 MOST_PLACES = 1_000_000
 """Of 4 octets for each message that waits, and `COMMAND_PLACES` for each command: some 35 MB in all."""

@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.access.imap.events import Cause, Event
-from mailward.access.imap.reach import Reached
-from mailward.access.imap.rights import EVERY
 from mailward.app.config import ImapSieve
-from mailward.app.imapsieve import ImapScripts, Met
-from mailward.app.imapsieve_mail import ImapSieveMail
+from mailward.delivery.imapsieve import ImapScripts, Met
+from mailward.delivery.imapsieve_mail import ImapSieveMail
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.disk import Disk
 from mailward.formats.message import MessageView
@@ -27,6 +24,7 @@ from mailward.queue.spool import Spool
 from mailward.services.hourly import Hourly, HourlyLimits
 from mailward.sieve import Script
 from mailward.store.account import EmbeddedAccount
+from mailward.store.events import Cause, Event
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, PutScript
 from support.imap import Client, Office
@@ -61,10 +59,11 @@ class Scripted:
 
     def happens(self, who: Identity, count: int) -> None:
         """One command brings so many messages into Ann's INBOX."""
-        inbox = Reached(ANN.account, self.store, self.store.mailbox("INBOX"), EVERY, "INBOX")
+        inbox = self.store.mailbox("INBOX").id
         at = Clock().now()
-        added = self.store.apply([Append(inbox.info.id, MESSAGE, at) for _ in range(count)])
-        self.scripts.happened(Event("APPEND", who, inbox, [uid for one in added for uid in one.uids]))
+        added = self.store.apply([Append(inbox, MESSAGE, at) for _ in range(count)])
+        uids = [uid for one in added for uid in one.uids]
+        self.scripts.happened(Event("APPEND", who, ANN.account, self.store, inbox, "INBOX", uids))
 
     def hold_back(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """All scripts until `goes_on`. The UIDs that one has met, as they do."""
@@ -231,7 +230,7 @@ async def test_a_message_that_cannot_be_read_keeps_no_other_from_the_script(
 
 
 async def test_t_dos_16_a_long_command_gives_way_to_other_accounts(place: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailward.app.imapsieve.STEP_MESSAGES", 2)
+    monkeypatch.setattr("mailward.delivery.imapsieve.STEP_MESSAGES", 2)
     met = place.hold_back(monkeypatch)
     place.happens(ANN, 5)
     place.happens(ANN, 1)
@@ -244,7 +243,7 @@ async def test_t_dos_16_a_long_command_gives_way_to_other_accounts(place: Script
 async def test_t_dos_16_a_command_that_takes_long_gives_way_after_a_message(
     place: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailward.app.imapsieve.STEP_S", 0.0)
+    monkeypatch.setattr("mailward.delivery.imapsieve.STEP_S", 0.0)
     met = place.hold_back(monkeypatch)
     place.happens(ANN, 2)
     place.happens(BOB, 2)
@@ -304,7 +303,7 @@ async def test_only_the_causes_that_are_asked_for_run_it(place: Scripted) -> Non
 async def test_a_script_makes_mailboxes_by_the_same_rules_at_delivery(
     tmp_path: Path, place: Scripted, monkeypatch: pytest.MonkeyPatch, what: str, most: int, made: dict[str, tuple[bool, str]]
 ) -> None:
-    for module in ("delivery.filing", "app.imapsieve"):
+    for module in ("delivery.filing", "delivery.imapsieve"):
         monkeypatch.setattr(f"mailward.{module}.MOST_MAILBOXES", most)
     delivery = Place(tmp_path / "delivery")
     there = {one.name for one in place.store.mailboxes()}
