@@ -64,7 +64,8 @@ class Delta:
     """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone.
 
     gone: of entries that were there at that MODSEQ. passed: of those that came later and are gone; who has been told of newer
-    entries than its MODSEQ says may know them (RFC 7162 section 6).
+    entries than its MODSEQ says may know them (RFC 7162 section 6). is_exact: else that MODSEQ is of so long ago that gone has
+    also some of what came later, or had gone before.
     """
 
     highest_modseq: int
@@ -76,6 +77,7 @@ class Delta:
     messages: tuple[int, ...]
     gone: tuple[int, ...]
     passed: tuple[int, ...]
+    is_exact: bool = True
 
     @property
     def is_empty(self) -> bool:

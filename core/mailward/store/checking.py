@@ -14,6 +14,7 @@ from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.store.blocks import PER_MAILBOX, load_columns
 from mailward.store.flags import DELETED, SEEN
+from mailward.store.gone import MERGED
 from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
@@ -134,10 +135,10 @@ def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
     """Every entry's MODSEQs stand in the log, above what has been dropped of it."""
     floor: int = connection.execute("SELECT log_floor FROM account").fetchone()[0]
     logged: set[tuple[int, int, int]] = set()
-    for mailbox, modseq, is_gone, uids, added in connection.execute("SELECT * FROM change"):
-        if len(uids) % 4 or (is_gone and len(added) != 2 * len(uids)):
+    for mailbox, modseq, kind, uids, added in connection.execute("SELECT * FROM change"):
+        if len(uids) % (8 if kind == MERGED else 4) or (kind == 1 and len(added) != 2 * len(uids)):
             yield f"the log at MODSEQ {modseq} is damaged"
-        elif not is_gone:
+        elif not kind:
             logged |= {(mailbox, uid, modseq) for uid in array("I", uids)}
     entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry JOIN cell USING (mailbox, uid)")
     lost = sum(

@@ -9,7 +9,7 @@ import sqlite3
 
 from mailward.database import transaction
 from mailward.model.limits import MailLimits
-from mailward.store import threads
+from mailward.store import gone, threads
 from mailward.store.compaction import compact
 from mailward.store.oplist import LOG_ROW_OCTETS, ROWS_OCTETS
 from mailward.store.packs import Packs
@@ -62,6 +62,8 @@ def tidy(connection: sqlite3.Connection, packs: Packs, now_s: int, expunged_kept
         floor = "UPDATE account SET log_floor = max(log_floor, last_modseq - ?, ?)"
         connection.execute(floor, (_LOGGED_MODSEQS, last_beyond or 0))
         connection.execute("DELETE FROM change WHERE gone = 0 AND modseq <= (SELECT log_floor FROM account)")
+        (last_beyond,) = connection.execute(_LAST_BEYOND, (1, _LOGGED_OCTETS)).fetchone()
+        gone.merge(connection, last_beyond or 0)
     for (pack,) in connection.execute("SELECT id FROM pack WHERE messages = 0 AND id < (SELECT pack FROM account)").fetchall():
         packs.drop(pack)
         connection.execute("DELETE FROM pack WHERE id = ?", (pack,))

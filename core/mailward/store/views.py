@@ -15,6 +15,7 @@ from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInf
 from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
+from mailward.store.gone import MERGED, ranges
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 
@@ -73,7 +74,8 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
             return replace(known, mailbox=info)
         if _logged_since(connection, known.mailbox) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
             delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
-            return replace(_merge(known, delta), mailbox=info, keywords=keywords)
+            if delta.is_exact:
+                return replace(_merge(known, delta), mailbox=info, keywords=keywords)
     return MailboxView(info, keywords, *load_columns(connection, mailbox))
 
 
@@ -113,7 +115,7 @@ def _merge(view: MailboxView, delta: Delta) -> MailboxView:
 
 
 def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -> Delta:
-    """What changed after MODSEQ `since`, exactly: no UID is gone that `since` did not have. Raises NoSuchMailbox."""
+    """What changed after MODSEQ `since`. Raises NoSuchMailbox."""
     info, keywords = _load_by_id(connection, mailbox)
     if info.highest_modseq == since:
         return Delta(since, info.uidnext, keywords, (), (), (), (), (), ())
@@ -121,8 +123,12 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     gone: set[int] = set()
     passed: set[int] = set()
     log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
-    for is_gone, uids, added_modseqs in log:
-        if is_gone:
+    is_exact = True
+    for kind, uids, added_modseqs in log:
+        if kind == MERGED:
+            gone.update(uid for first, last in ranges(uids) for uid in range(first, last + 1))
+            is_exact = False
+        elif kind:
             for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
                 (gone if added <= since else passed).add(uid)
         else:
@@ -133,7 +139,7 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     rows = [cell for cell in cells if cell.modseq > since]
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
     went = tuple(sorted(gone)), tuple(sorted(passed))
-    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
+    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went, is_exact)
 
 
 def locators_of(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Locator]:

@@ -439,3 +439,29 @@ def test_t_dos_05_the_log_of_changes_has_an_end_and_who_comes_from_before_it_is_
     changed = [at for at, modseq in enumerate(view.modseqs) if modseq > since]
     assert delta.uids == tuple(view.uids[at] for at in changed) and delta.gone == (3,)
     assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
+
+
+def test_t_dos_05_the_log_of_what_is_gone_has_an_end_and_who_comes_from_before_it_is_told_of_every_uid_that_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidy, "_UNTIDIED_OCTETS", 0)
+    monkeypatch.setattr(tidy, "_LOGGED_OCTETS", 500)
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    then = []
+    for n in range(40):
+        store.apply([append(inbox, message(n)), append(inbox, message(n))])
+        then.append(store.view(inbox))
+        store.apply([Expunge(inbox, (Uid(2 * n + 1), Uid(n + 1)))])
+        with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+            logged = connection.execute("SELECT total(length(uids) + length(added_modseqs) + 64) FROM change WHERE gone > 0")
+            assert logged.fetchone()[0] <= 500 + 100 + 64 + 8 * (store.mailbox("INBOX").exists + 1)
+    now = store.view(inbox)
+    for view in then:
+        delta = store.delta(inbox, view.mailbox.highest_modseq)
+        went = {*view.uids} - {*now.uids}
+        assert {*delta.gone} >= went and {*delta.gone, *delta.passed}.isdisjoint(now.uids)
+        assert not delta.is_exact or {*delta.gone} == went
+    assert not store.delta(inbox, then[0].mailbox.highest_modseq).is_exact
+    assert now == account(tmp_path).view(inbox)
+    assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()

@@ -260,12 +260,14 @@ class Telling(Voice):
 
 
 def _delta(store: AccountStore, selected: Selected, may_rest: bool) -> Delta:
-    """What has changed, the view awake for it. Raises NoSuchMailbox."""
+    """What has changed, the view awake for it. Raises NoSuchMailbox, also where it cannot be woken any more."""
     delta = store.delta(selected.info.id, selected.modseq)
     if selected.rests and not (may_rest and delta.is_empty):
         view = store.view(selected.info.id)
         if view.mailbox.highest_modseq != delta.highest_modseq:
             delta = store.delta(selected.info.id, selected.modseq)  # of the view, or later
+        if not delta.is_exact:
+            raise NoSuchMailbox("Too much has gone from the mailbox since this session was told anything")
         selected.wake(view, delta)
     return delta
 
