@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mailward.access.imap.commands import COMMANDS
+from mailward.access.imap.commands.table import COMMANDS
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.session import Session
 from mailward.api.learning import MessageClassified, MessageMoved

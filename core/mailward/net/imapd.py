@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass
 
 from mailward.access.connection import Connection
-from mailward.access.imap.commands import COMMANDS
+from mailward.access.imap.commands.table import COMMANDS
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.session import Session
 from mailward.net.admission import Admission

@@ -1,1 +1,1 @@
-"""IMAP4rev1 over the store: one file a group of commands."""
+"""IMAP4rev1 and IMAP4rev2 over the store: sessions here, what each command does in `commands`."""

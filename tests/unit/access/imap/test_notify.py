@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from mailward.access.imap import notifying, overview
+from mailward.access.imap import overview
+from mailward.access.imap.commands import notify
 from mailward.model.errors import StorageError
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import MailboxInfo
@@ -15,7 +16,7 @@ MESSAGE = b"Subject: news\r\n\r\nbody\r\n"
 
 @pytest.fixture(autouse=True)
 def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "PAUSE_S", 0.0)
+    monkeypatch.setattr(notify, "PAUSE_S", 0.0)
 
 
 async def two(office: Office, selects: str = "INBOX") -> tuple[Client, Client]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mailward.access.imap import notifying, overview
+from mailward.access.imap import overview
+from mailward.access.imap.commands import notify
 from mailward.access.imap.reach import Reach, Reached, Standing
 from mailward.model.ids import AccountId, Uid
 from mailward.store.ops import Append, CreateMailbox, RenameMailbox, SetFlags, SetRights
@@ -23,7 +24,7 @@ EVERYTHING = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChan
 
 @pytest.fixture(autouse=True)
 def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "PAUSE_S", 0.0)
+    monkeypatch.setattr(notify, "PAUSE_S", 0.0)
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ async def test_t_imap_17_looks_at_others_mailboxes_have_a_pause_between_them(tow
         return look(view, heard)
 
     monkeypatch.setattr(overview.Overview, "look", noted)
-    monkeypatch.setattr(notifying, "PAUSE_S", 3600.0)
+    monkeypatch.setattr(notify, "PAUSE_S", 3600.0)
     bob = await waiting(town, f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
     looks.clear()
     arrives(town, "Work")
@@ -193,7 +194,7 @@ async def test_t_imap_17_looks_at_others_mailboxes_have_a_pause_between_them(tow
 
 
 async def test_what_happens_in_the_pause_is_told_behind_it(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "PAUSE_S", 0.2)
+    monkeypatch.setattr(notify, "PAUSE_S", 0.2)
     bob = await waiting(town, f'NOTIFY SET (SUBTREE "{ALICE}" {EVERYTHING})')
     for count in (1, 2, 3):
         arrives(town, "Work")

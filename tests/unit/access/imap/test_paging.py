@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailward.access.imap import uidbatches
+from mailward.access.imap.commands import uidbatches
 from mailward.model.ids import AccountId, Uid
 from mailward.store.ops import Expunge
 from support.imap import Client, Office

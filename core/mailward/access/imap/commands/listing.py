@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mailward.access.imap.mailboxes import read_status_items, status_line
+from mailward.access.imap.commands.mailboxes import read_status_items, status_line
 from mailward.access.imap.reach import OTHERS, Reached
 from mailward.access.imap.rights import shown
 from mailward.access.imap.session import Session

@@ -5,7 +5,7 @@ What is /shared lies with the mailbox, what is /private with who wrote it. For t
 
 import re
 
-from mailward.access.imap.mailboxes import CREATED_USES
+from mailward.access.imap.commands.mailboxes import CREATED_USES
 from mailward.access.imap.reach import NoPermission, Reached
 from mailward.access.imap.rights import Rights
 from mailward.access.imap.session import Session

@@ -5,9 +5,9 @@ The owner has all rights and nobody takes them from him, so that no mailbox is l
 
 import structlog
 
+from mailward.access.imap.commands.listing import rights_line
 from mailward.access.imap.desk import MAX_GUESSES_AN_HOUR
 from mailward.access.imap.identifiers import ACCOUNT, Identifiers, Nobody, change, gives
-from mailward.access.imap.listing import rights_line
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import EVERY, OBSOLETE, read_change, shown
 from mailward.access.imap.session import Session

@@ -7,7 +7,7 @@ last.
 import asyncio
 from collections.abc import Sequence
 
-from mailward.access.imap.mailboxes import status_line
+from mailward.access.imap.commands.mailboxes import status_line
 from mailward.access.imap.overview import Found, Known, Look, Overview, TooManyMailboxes, place
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected

@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from mailward.access.imap import (
+from mailward.access.imap.commands import (
     acl,
     append,
     basics,
     copy,
     fetch,
-    flags,
     listing,
     mailboxes,
     metadata,
-    notifying,
+    notify,
     quota,
     search,
     select,
     sort,
+    store,
     thread,
     uidbatches,
 )
@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Command] = {
     "COMPRESS": Command(basics.compress, _AFTER),
     "NAMESPACE": Command(basics.namespace, _AFTER),
     "IDLE": Command(basics.idle, _AFTER),
-    "NOTIFY": Command(notifying.notify, _AFTER),
+    "NOTIFY": Command(notify.notify, _AFTER),
     "LIST": Command(listing.list_, _AFTER),
     "LSUB": Command(listing.lsub, _AFTER),
     "GETQUOTA": Command(quota.get_quota, _AFTER),
@@ -76,8 +76,8 @@ COMMANDS: Mapping[str, Command] = {
     "UIDBATCHES": Command(uidbatches.uid_batches, _SELECTED),
     "FETCH": Command(fetch.fetch, _SELECTED, tells_expunged=False),
     "UID FETCH": Command(fetch.uid_fetch, _SELECTED),
-    "STORE": Command(flags.store, _SELECTED, tells_changes=False),
-    "UID STORE": Command(flags.uid_store, _SELECTED, tells_changes=False),
+    "STORE": Command(store.store, _SELECTED, tells_changes=False),
+    "UID STORE": Command(store.uid_store, _SELECTED, tells_changes=False),
     "COPY": Command(copy.copy, _SELECTED),
     "UID COPY": Command(copy.uid_copy, _SELECTED),
     "MOVE": Command(copy.move, _SELECTED),
