@@ -21,7 +21,6 @@ from mailward.store.base import MailboxInfo
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Renumber
-from mailward.store.textmarks import FILE as MARKS_FILE
 
 _SCRATCH = "restoring"
 _READY = "ready"
@@ -76,8 +75,6 @@ def _prepare(snapshot: Snapshot, targets: Mapping[str, Path], scratch: Path) -> 
     if scratch.exists():
         shutil.rmtree(scratch)
     for name, target in targets.items():
-        if target.name == MARKS_FILE:  # of snapshots by an earlier state: it may speak of messages to come
-            continue
         copy = scratch / target
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(snapshot.path / name, copy)
