@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mailward.protocol.imap.framing import (
     BEFORE_LOGIN,
+    MOST_LITERALS,
     CommandReceived,
     CommandRefused,
     Framer,
@@ -83,6 +84,17 @@ def test_t_imap_03_many_literals_have_one_limit_together() -> None:
     framer.receive_data(b"\r\nb NOOP\r\n")
     assert [framer.next_event(), framer.next_event()] == [
         CommandRefused(b"a", "Literal too long", "LIMIT"),
+        CommandReceived(b"b NOOP", ()),
+    ]
+
+
+@pytest.mark.parametrize("command", [b"a NOOP", b"a APPEND INBOX"])
+def test_t_imap_03_literals_of_a_command_have_a_number_since_empty_ones_take_no_room(command: bytes) -> None:
+    (most,) = events(command + b" {0+}\r\n" * MOST_LITERALS + b"\r\n", AFTER)
+    assert isinstance(most, CommandReceived) and len(most.literals) == MOST_LITERALS
+    octets = command + b" {0+}\r\n" * 50_000 + b"\r\nb NOOP\r\n"
+    assert events(octets, AFTER) == [
+        CommandRefused(b"a", "At most 1000 literals in a command", "LIMIT"),
         CommandReceived(b"b NOOP", ()),
     ]
 

@@ -13,11 +13,14 @@ _NUMBER_OCTETS = 10
 _ENDLESS = 1 << 62
 _TAG_OCTETS = 101
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}(?= )")
-_APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
+_APPEND = re.compile(rb"[^ ]{1,100} (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
 
 _ID = re.compile(rb"[^ ]{1,100} ID \(", re.IGNORECASE)
 ID_OCTETS = 34 * 1024
 """ID may be as long as its own limits allow, before login too: 30 fields of 30 octets, values of 1024 (RFC 2971 section 3.3)."""
+
+MOST_LITERALS = 1000
+"""Of one command, so that what each costs besides its octets has an end (T-IMAP-03). Mail programs send a few."""
 
 LITERAL_MARK = b"\x00"
 """Stands for a literal in `CommandReceived.text`; a NUL is not allowed in a command, so it can stand for nothing else."""
@@ -99,6 +102,8 @@ class Framer:
         self._scanned = 0
         self._text = bytearray()
         self._literals: list[bytes] = []
+        self._held = 0
+        """Octets of the literals."""
         self._missing = 0
         self._refusal: CommandRefused | None = None
         self._is_begun = False
@@ -133,6 +138,7 @@ class Framer:
                     return None
                 self._literals.append(bytes(self._buffer[: self._missing]))
                 del self._buffer[: self._missing]
+                self._held += self._missing
                 self._text += LITERAL_MARK
                 self._state = _State.LINE
             elif self._state is _State.CLOSED:
@@ -177,6 +183,8 @@ class Framer:
         octets, synchronising = int(match[1][:_NUMBER_OCTETS]), not match[2]
         if len(match[1]) > _NUMBER_OCTETS:
             octets = _ENDLESS
+        if len(self._literals) == MOST_LITERALS:
+            self._refuse(CommandRefused(self._tag(), f"At most {MOST_LITERALS} literals in a command", "LIMIT"))
         if octets > self._room():
             big = bool(_APPEND.match(self._text)) and self.limits.append_octets > 0
             self._refuse(CommandRefused(self._tag(), "Literal too long", "TOOBIG" if big else "LIMIT"))
@@ -190,15 +198,18 @@ class Framer:
         """The first refusal counts; nothing more of the command is kept."""
         if self._refusal is None:
             self._refusal = refusal
-            self._text.clear()
-            self._literals.clear()
+            self._drop()
+
+    def _drop(self) -> None:
+        self._text.clear()
+        self._literals.clear()
+        self._held = 0
 
     def _room(self) -> int:
-        held = sum(map(len, self._literals))
-        used = len(self._text) + held
+        used = len(self._text) + self._held
         if _APPEND.match(self._text) and self.limits.append_octets:
             # What stands around the messages is bounded by its own limit, and small as a rule.
-            return min(self.limits.append_octets - held, self.limits.append_octets + self.limits.line_octets - used)
+            return min(self.limits.append_octets - self._held, self.limits.append_octets + self.limits.line_octets - used)
         return min(self.limits.literal_octets, self.limits.all_octets - used)
 
     def _skip(self, octets: int, synchronising: bool) -> FramingEvent | None:
@@ -215,8 +226,7 @@ class Framer:
 
     def _finish(self) -> FramingEvent:
         event: FramingEvent = self._refusal or CommandReceived(bytes(self._text), tuple(self._literals))
-        self._text.clear()
-        self._literals.clear()
+        self._drop()
         self._refusal = None
         self._is_begun = False
         return event
