@@ -3,6 +3,7 @@
 A script that has mistakes is never stored, so that whatever is active runs; what it may do is decided when it runs.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -101,6 +102,8 @@ class Session:
                 event = machine.next_event()
                 if event is not None:
                     await self._answer(event)
+                    await self._flush()
+                    await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
                     continue
                 await self._flush()
                 if not machine.is_closed:

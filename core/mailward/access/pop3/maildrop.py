@@ -1,7 +1,7 @@
 """INBOX as a maildrop (RFC 1939 section 4): what was there at login, by message-numbers that hold to the end of the session.
 
 Sizes and unique-ids come from the index; only RETR and TOP open a message. Nothing changes in the store before `update`.
-Everything blocks, and is called by one thread at a time.
+Totals, sizes and marks are in memory; all else blocks. It is called by one thread at a time.
 """
 
 from array import array
@@ -51,6 +51,7 @@ class Maildrop:
         for size, growth in store.meta(view.messages, ["size_octets", "surrogate_growth"]):
             self._sizes.append(int(size))
             self._surrogate_sizes.append(int(size) + int(growth))
+        self._all_octets = {utf8: sum(self._told_sizes(utf8)) for utf8 in (True, False)}
         self.reset()
         self._is_gone = bytearray(len(view.uids))
         self._retrieved: set[int] = set()
@@ -157,7 +158,7 @@ class Maildrop:
         """Take all marks away."""
         self._is_deleted = bytearray(len(self._uids))
         self._left = len(self._uids)
-        self._left_octets = {utf8: sum(self._told_sizes(utf8)) for utf8 in (True, False)}
+        self._left_octets = self._all_octets.copy()
 
     def update(self) -> None:
         """Expunge what is marked, and note as seen what was retrieved, where that is wanted: all or nothing, durable when it

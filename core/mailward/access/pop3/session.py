@@ -4,6 +4,7 @@ Deletions and \\Seen are carried out by QUIT and by nothing else: a client that 
 section 6, T-POP-03). The reply to QUIT is sent behind the commit.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -104,6 +105,7 @@ class Session:
                     await self._answer(event)
                     if machine.to_send_octets >= _FLUSH_OCTETS:
                         await self._flush()
+                    await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
                     continue
                 await self._flush()
                 if not machine.is_closed:
@@ -161,7 +163,7 @@ class Session:
             case UidlAsked(None):
                 await self._send_lines("Unique-ids follow", drop.unique_ids())
             case UidlAsked(int(number)):
-                machine.accept(f"{number} {drop.unique_id(number)}")
+                machine.accept(f"{number} {await self._blocking(lambda: drop.unique_id(number))}")
             case RetrAsked(number):
                 await self._send_message(f"{drop.size_octets(number, utf8=utf8)} octets", drop.message(number, utf8=utf8), None)
             case TopAsked(number, lines):

@@ -127,3 +127,21 @@ async def test_shutdown_says_bye(office: Office) -> None:
     assert [(await client.response()).word for _ in range(1)] == ["BYE"]
     await asyncio.wait((client.task,), timeout=90)
     assert client.task.done()
+
+
+async def test_t_dos_06_responses_to_the_commands_of_one_packet_do_not_pile_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await Client(office).login()
+    await client.put("main", "#" * 10_000)
+    sizes: list[int] = []
+    send = client.wire.send
+
+    async def measured(piece: bytes) -> None:
+        sizes.append(len(piece))
+        await send(piece)
+
+    monkeypatch.setattr(client.wire, "send", measured)
+    client.wire.feed(b'GETSCRIPT "main"\r\n' * 20 + b"LOGOUT\r\n")
+    await client.task
+    assert max(sizes) < 11_000 and sum(sizes) > 200_000

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,7 +18,7 @@ from mailward.access.pop3.maildrop import Maildrop, Totals
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import AccountStore, MailboxView
+from mailward.store.base import AccountStore, EntryColumn, MailboxView
 from mailward.store.ops import Append, Expunge, Op, OpResult, SetFlags
 from support.pop3 import PASSWORD, Client, Office, numbered
 from support.storecheck import RECEIVED_AT
@@ -38,6 +38,7 @@ class Watched:
     def __init__(self, office: Office) -> None:
         self._office = office
         self.reads = 0
+        self.threads: set[int] = set()
         self.applied: list[Sequence[Op]] = []
         self.is_asked = threading.Event()
         self.hold = threading.Event()
@@ -66,6 +67,12 @@ class _WatchedAccount:
         if "view" in self._watch.fails:
             raise StorageError("no view")
         return self._account.view(mailbox)
+
+    def entry_meta(
+        self, mailbox: MailboxId, uids: Sequence[int], columns: Sequence[EntryColumn]
+    ) -> Iterator[tuple[int | str | None, ...] | None]:
+        self._watch.threads.add(threading.get_ident())
+        return self._account.entry_meta(mailbox, uids, columns)
 
     def read(self, message: int, offset: int = 0, length: int | None = None) -> bytes:
         self._watch.reads += 1
@@ -389,6 +396,32 @@ async def test_shutdown_closes_behind_the_command_under_way(office: Office) -> N
     await client.ended()
     assert client.wire.sent.endswith(b"octets\r\n"), "closed without a word"
     assert office.flags() == [0] * 5
+
+
+async def test_t_dos_08_commands_of_one_packet_leave_turns_to_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    turns: list[int] = []
+
+    def reset(self: Maildrop) -> None:
+        turns.append(turn)
+
+    monkeypatch.setattr(Maildrop, "reset", reset)
+    client.wire.feed(b"RSET\r\n" * 100 + b"QUIT\r\n")
+    turn = 0
+    while not client.task.done():
+        await asyncio.sleep(0)
+        turn += 1
+    assert len({*turns}) == 100
+
+
+async def test_t_dos_08_a_unique_id_is_read_beside_the_loop(office: Office) -> None:
+    office.deliver(*FIVE)
+    watched = Watched(office)
+    client = await Client(office).login()
+    assert (await client.command("UIDL 2")).startswith("+OK 2 ")
+    assert watched.threads and threading.get_ident() not in watched.threads
+    await client.close()
 
 
 async def test_dele_a_thousand_times_pipelined(office: Office) -> None:
