@@ -4,13 +4,14 @@ Kept in memory, for as many mailboxes as fit: what was not noted is recent, as t
 a restart the first session of a mailbox sees everything as recent once.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from mailward.model.ids import AccountId, MailboxId
 
 _MAX_MAILBOXES = 50_000
+_MOST_RANGES = 1000
 
 
 class RecentBook:
@@ -34,29 +35,40 @@ class RecentBook:
 
 
 class Recent:
-    """The UIDs that are recent in one session, as ranges from low up to but not including high."""
+    """The UIDs that are recent in one session: ranges from low up to but not including high, in order and apart.
+
+    Two sessions that are told in turn have a range a message; beyond so many the first ranges become one, with what lies between
+    them: which of two sessions sees a message as recent is undefined (RFC 3501 section 2.3.2).
+    """
 
     def __init__(self) -> None:
-        self._ranges: list[tuple[int, int]] = []
+        self._lows: list[int] = []
+        self._highs: list[int] = []
 
     def add(self, low: int, high: int) -> None:
+        """Of newer messages than those before; they may be the same in part."""
         if low >= high:
             return
-        if self._ranges and self._ranges[-1][1] >= low:
-            low = self._ranges.pop()[0]
-        self._ranges.append((low, high))
+        if self._highs and self._highs[-1] >= low:
+            self._highs[-1] = high
+            return
+        self._lows.append(low)
+        self._highs.append(high)
+        if len(self._lows) > _MOST_RANGES:
+            del self._lows[1], self._highs[0]
 
     def __contains__(self, uid: int) -> bool:
-        return any(low <= uid < high for low, high in self._ranges)
+        return self.holds_all(uid, uid)
 
     def holds_all(self, first: int, last: int) -> bool:
         """True when every UID from the first to the last is recent."""
-        return any(low <= first and last < high for low, high in self._ranges)
+        place = bisect_right(self._lows, first) - 1
+        return place >= 0 and last < self._highs[place]
 
     def may_hold(self, largest: int) -> bool:
         """False when no UID up to this one is recent."""
-        return bool(self._ranges) and self._ranges[0][0] <= largest
+        return bool(self._lows) and self._lows[0] <= largest
 
     def count(self, uids: Sequence[int]) -> int:
         """How many of these, which are in order, are recent."""
-        return sum(bisect_left(uids, high) - bisect_left(uids, low) for low, high in self._ranges)
+        return sum(bisect_left(uids, high) - bisect_left(uids, low) for low, high in zip(self._lows, self._highs, strict=True))
