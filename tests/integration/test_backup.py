@@ -65,7 +65,8 @@ def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_befo
     def deliver() -> None:
         with target.imap() as client:
             while not is_over.is_set():
-                client.append("INBOX", "", "", mail(f"m{len(acknowledged)}", 3000))
+                answer, _ = client.append("INBOX", "", "", mail(f"m{len(acknowledged)}", 3000))
+                assert answer == "OK"
                 acknowledged.append(f"m{len(acknowledged)}")
 
     thread = threading.Thread(target=deliver)
@@ -75,6 +76,7 @@ def test_t_q_21_a_snapshot_taken_while_mail_comes_in_has_all_that_was_there_befo
         before = set(acknowledged)
         taken = backup(target)
         second = backup(target)
+        assert len(acknowledged) > len(before)
     finally:
         is_over.set()
         thread.join()

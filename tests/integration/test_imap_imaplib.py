@@ -104,9 +104,7 @@ def test_move_copy_and_what_plugins_learn_of_it(server: ImapServer, client: imap
     client.select("INBOX")
     status, _ = client._simple_command("MOVE", "1", "Junk")
     assert status == "OK"
-    assert b"COPYUID" in _fetched(
-        client.untagged_responses.get("OK", []) or client.untagged_responses.get("COPYUID", [b"COPYUID"])
-    )
+    assert b"COPYUID" in _fetched(client.untagged_responses.get("OK", []) or client.untagged_responses.get("COPYUID", []))
     while not server.moves:  # they are told behind the reply
         assert client.noop()[0] == "OK"
     assert [(m.source, m.target, m.target_is_junk) for m in server.moves] == [("INBOX", "Junk", True)]

@@ -42,9 +42,12 @@ def test_octets_that_trickle_in_do_not_prolong_the_time_before_login(start: Star
         while b"BYE" not in said:
             try:
                 client.sendall(b"a")
-                said += client.recv(100)
+                said += client.recv(65536)
             except TimeoutError:
                 continue
+            except ConnectionError:  # it was closed before this octet came: what it said can still be read
+                said += rest(client)
+                break
         assert said.endswith(b"* BYE Idle for too long\r\n")
 
 

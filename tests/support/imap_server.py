@@ -85,7 +85,7 @@ class ImapServer(MailServer):
         account.apply([Append(account.mailbox(mailbox).id, octets, datetime(2026, 11, 2, 10, tzinfo=UTC))])
 
     def connect(self) -> imaplib.IMAP4_SSL:
-        client = imaplib.IMAP4_SSL("127.0.0.1", self.tls_port, ssl_context=self.client_context, timeout=20)
+        client = imaplib.IMAP4_SSL("127.0.0.1", self.tls_port, ssl_context=self.client_context, timeout=60)
         assert client.login("bob@example.org", 'pass "word"')[0] == "OK"
         return client
 

@@ -30,7 +30,7 @@ class Pop3Server(Office, MailServer):
         self.store.close()
 
     def connect(self) -> poplib.POP3_SSL:
-        client = poplib.POP3_SSL("127.0.0.1", self.tls_port, context=self.client_context, timeout=20)
+        client = poplib.POP3_SSL("127.0.0.1", self.tls_port, context=self.client_context, timeout=60)
         client.user(NAME)
         client.pass_(PASSWORD)
         return client

@@ -90,7 +90,7 @@ class RunningProgram:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until(self, ready: Callable[[], bool], limit_s: float = 20.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], limit_s: float = 90.0) -> None:
         """Returns when `ready()` is true; fails the test with the program's output when that takes too long or it ended."""
         deadline = time.monotonic() + limit_s
         while not ready():

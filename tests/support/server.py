@@ -286,7 +286,7 @@ class Server:
         return found
 
     def wait_for(
-        self, count: int, mailbox: str = "INBOX", account: str = "demo@example.test", timeout_s: float = 30.0
+        self, count: int, mailbox: str = "INBOX", account: str = "demo@example.test", timeout_s: float = 90.0
     ) -> list[bytes]:
         """The messages of a mailbox once there are at least `count`: delivery follows the 250 within moments."""
         deadline = time.monotonic() + timeout_s

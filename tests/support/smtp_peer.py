@@ -73,11 +73,11 @@ class Peer:
 
     # For tests
 
-    def wait(self, reached: Callable[[], bool], limit_s: float = 30.0) -> None:
+    def wait(self, reached: Callable[[], bool], limit_s: float = 90.0) -> None:
         with self.changed:
             assert self.changed.wait_for(reached, limit_s), (self.lines[-20:], len(self.taken))
 
-    def wait_for(self, count: int, limit_s: float = 30.0) -> list[Taken]:
+    def wait_for(self, count: int, limit_s: float = 90.0) -> list[Taken]:
         """The messages taken, once there are so many."""
         self.wait(lambda: len(self.taken) >= count, limit_s)
         return list(self.taken)

@@ -63,7 +63,7 @@ class Service:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
 
 @contextmanager

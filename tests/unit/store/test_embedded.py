@@ -463,5 +463,6 @@ def test_t_dos_05_the_log_of_what_is_gone_has_an_end_and_who_comes_from_before_i
         assert {*delta.gone} >= went and {*delta.gone, *delta.passed}.isdisjoint(now.uids)
         assert not delta.is_exact or {*delta.gone} == went
     assert not store.delta(inbox, then[0].mailbox.highest_modseq).is_exact
+    assert store.delta(inbox, then[-1].mailbox.highest_modseq).is_exact
     assert now == account(tmp_path).view(inbox)
     assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
