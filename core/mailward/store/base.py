@@ -64,8 +64,8 @@ class Delta:
     """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone.
 
     gone: of entries that were there at that MODSEQ. passed: of those that came later and are gone; who has been told of newer
-    entries than its MODSEQ says may know them (RFC 7162 section 6). is_exact: else that MODSEQ is of so long ago that gone has
-    also some of what came later, or had gone before.
+    entries than its MODSEQ says may know them (RFC 7162 section 6). long_gone: where that MODSEQ is of so long ago that only
+    ranges of UIDs are known, some of which came later or had gone before: first and last of each, in order.
     """
 
     highest_modseq: int
@@ -77,12 +77,17 @@ class Delta:
     messages: tuple[int, ...]
     gone: tuple[int, ...]
     passed: tuple[int, ...]
-    is_exact: bool = True
+    long_gone: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether gone has all that went, and only that."""
+        return not self.long_gone
 
     @property
     def is_empty(self) -> bool:
         """No message of then has changed or gone, and none has come that is still here."""
-        return not (self.uids or self.gone)
+        return not (self.uids or self.gone or self.long_gone)
 
 
 Column = Literal[

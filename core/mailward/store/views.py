@@ -15,7 +15,7 @@ from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInf
 from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
-from mailward.store.gone import MERGED, ranges
+from mailward.store.gone import MERGED, Range, ranges
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 
@@ -122,12 +122,11 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     touched: set[int] = set()
     gone: set[int] = set()
     passed: set[int] = set()
+    long_gone: tuple[Range, ...] = ()
     log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
-    is_exact = True
     for kind, uids, added_modseqs in log:
         if kind == MERGED:
-            gone.update(uid for first, last in ranges(uids) for uid in range(first, last + 1))
-            is_exact = False
+            long_gone = (*ranges(uids),)
         elif kind:
             for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
                 (gone if added <= since else passed).add(uid)
@@ -138,8 +137,8 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
         cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
     rows = [cell for cell in cells if cell.modseq > since]
     uids, flags, modseqs, messages = zip(*rows, strict=True) if rows else ((), (), (), ())
-    went = tuple(sorted(gone)), tuple(sorted(passed))
-    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went, is_exact)
+    went = tuple(sorted(gone)), tuple(sorted(passed)), long_gone
+    return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
 
 
 def locators_of(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Locator]:

@@ -5,7 +5,7 @@ Arrays and no object a message. A message that others have expunged keeps its nu
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -185,6 +185,8 @@ class Selected:
                 self.modseqs[place] = modseq
                 touched.append(uid)
         self._gone.update(uid for uid in delta.gone if self.index_of(uid) is not None)
+        for first, last in delta.long_gone:
+            self._gone.update(self.uids[bisect_left(self.uids, first) : bisect_right(self.uids, last)])
         self.modseq = max(self.modseq, delta.highest_modseq)
         self.uidnext = max(self.uidnext, delta.uidnext)
         vanished = tuple(sorted(self._gone)) if expunge else ()

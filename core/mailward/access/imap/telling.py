@@ -1,7 +1,7 @@
 """What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +13,7 @@ from mailward.access.imap.desk import Desk
 from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.rights import settable
 from mailward.access.imap.selected import Selected
+from mailward.access.imap.vanished import vanished_text
 from mailward.access.imap.voice import Voice
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -214,9 +215,8 @@ class Telling(Voice):
         selected = self.mailbox
         delta = self.store.delta(selected.info.id, since)
         # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
-        gone: Sequence[int] = sorted(delta.gone + delta.passed)
-        gone = gone if numbers is None else numbers.among(gone, max(selected.uidnext - 1, 1))
-        return set_text([uid for uid in gone if selected.index_of(uid) is None])
+        wanted = None if numbers is None else numbers.resolve(max(selected.uidnext - 1, 1))
+        return vanished_text(delta, wanted, selected.uids)
 
     def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
         """One message's flags. known: the client knows them, and is told of the MODSEQ alone."""

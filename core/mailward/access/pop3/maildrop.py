@@ -5,7 +5,7 @@ Totals, sizes and marks are in memory; all else blocks. It is called by one thre
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -136,9 +136,8 @@ class Maildrop:
         place = self._place(number)
         delta = self._store.delta(self._mailbox.id, self._modseq)
         self._modseq = delta.highest_modseq
-        for uid in delta.gone:
-            at = bisect_left(self._uids, uid)
-            if at < len(self._uids) and self._uids[at] == uid:
+        for first, last in (*((uid, uid) for uid in delta.gone), *delta.long_gone):
+            for at in range(bisect_left(self._uids, first), bisect_right(self._uids, last)):
                 self._is_gone[at] = 1
         if self._is_gone[place]:
             raise NoSuchMessageError

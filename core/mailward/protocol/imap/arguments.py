@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TypeVar
@@ -75,12 +75,17 @@ class SequenceSet:
 
 def set_text(numbers: Sequence[int]) -> str:
     """Numbers in the given order as a set, runs joined: in COPYUID the first of one set belongs to the first of the other."""
+    return ranges_text((number, number) for number in numbers)
+
+
+def ranges_text(ranges: Iterable[tuple[int, int]]) -> str:
+    """The same of pairs (first, last)."""
     parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
+    for first, last in ranges:
+        if parts and first == parts[-1][1] + 1:
+            parts[-1][1] = last
         else:
-            parts.append([number, number])
+            parts.append([first, last])
     return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in parts)
 
 
