@@ -204,6 +204,7 @@ class StreamConnection(asyncio.Protocol):
         return (self._proxied_ip or normal_ip(name[0])) if name else None
 
     def close(self) -> None:
+        self._inbox.clear()
         if self._transport is not None:
             self._transport.close()
             asyncio.get_running_loop().call_later(self._settings.handshake_s, self._transport.abort)

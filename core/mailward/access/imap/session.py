@@ -20,7 +20,7 @@ from mailward.access.imap.telling import No, Progress
 from mailward.auth.exchange import LoginPeer
 from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
-from mailward.protocol.imap.framing import CommandReceived, CommandRefused, LiteralAwaited, after_login
+from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LiteralAwaited, after_login
 from mailward.store.refusals import NoSuchMailbox
 
 MAX_BAD_COMMANDS = 20
@@ -198,6 +198,13 @@ class Session(Hearing):
             await self.flush()
         finally:
             self.watches.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        """What may be large; the session itself lives until the next collection of cycles, which is rare."""
+        self.framer = Framer()
+        self._here = self.selected = None
+        self._output.clear()
 
     def _is_over(self) -> bool:
         return self.state is State.LOGOUT

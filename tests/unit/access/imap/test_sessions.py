@@ -1,8 +1,10 @@
 """Several sessions of one account: what each is told, when, and what it may still ask for."""
 
 import asyncio
+import gc
 import re
 import tracemalloc
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -434,3 +436,22 @@ def test_any_octets_are_answered_by_the_grammar(tmp_path: Path, logged_in: bool,
     rest = re.sub(rb"\{(\d+)\}\r\n(?s:.*?)\)\r\n", b")\r\n", said)
     for line in rest.split(b"\r\n")[:-1]:
         assert re.match(rb"\* |\+ |[!-~]+ (OK|NO|BAD) ", line), (line, said)
+
+
+async def test_t_dos_06_of_a_session_that_ended_nothing_large_waits_for_a_collection(office: Office) -> None:
+    client = await Client(office).login()
+    await client.append("INBOX", MESSAGE)
+    await client.ok("SELECT INBOX")
+    client.wire.feed(b"a APPEND INBOX {100000+}\r\n" + b"y" * 90_000)
+    await settle(client)
+    session = weakref.ref(client.session)
+    large: list[weakref.ref[object]] = [weakref.ref(client.session.framer), weakref.ref(client.session.mailbox)]
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        client.wire.feed(b"")
+        await client.task
+        assert session() is not None and [one() for one in large] == [None, None]
+    finally:
+        if was_enabled:
+            gc.enable()
