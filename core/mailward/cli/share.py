@@ -1,5 +1,6 @@
 """`mailward account share`: which mailboxes of an account others may use, and how."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ from mailward.directory import Account, Directory
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import AccountStore
 from mailward.store.refusals import NoSuchMailbox, NotPermitted, StoreRefusal
+
+_WORD = re.compile(r"[+-]?(lookup|read|write(-seen|-deleted)?|insert|post|expunge|create|delete|admin|all|none)", re.IGNORECASE)
+"""Other servers' commands call rights so. Read as letters, most of them would grant more than they say."""
 
 
 def share_command(
@@ -51,6 +55,8 @@ def share_command(
 
 
 def _set(store: AccountStore, owner: Account, identifiers: Identifiers, mailbox: str, identifier: str, rights: str) -> None:
+    if _WORD.fullmatch(rights):
+        fail(f"'{rights}' is a word, and rights are letters: lrs to read, lrswite to file and delete, too (RFC 4314)", USAGE)
     try:
         mode, letters = read_change(rights)
         change(identifiers, owner.id, store, store.mailbox(mailbox).id, identifier, mode, letters)

@@ -72,3 +72,9 @@ def test_who_shares_a_mailbox_that_is_not_there_is_told_which_are_and_how_to_mak
     first, second = told.stderr.splitlines()
     assert first == f"mailward: {DEMO} has no mailbox Team, but {', '.join(shell.names())}"
     assert second == f"  To make it: mailward account mailboxes {DEMO} --create 'Team'"
+
+
+@pytest.mark.parametrize("word", ["read", "write", "all", "+admin", "Expunge"])
+def test_words_of_other_servers_are_not_read_as_letters_that_grant_more(shell: Shell, word: str) -> None:
+    told = shell.type("share", DEMO, "INBOX", "--with", "anyone", "--rights", word)
+    assert told.exit_code == 64 and f"'{word}' is a word, and rights are letters: lrs to read" in told.stderr
