@@ -151,19 +151,21 @@ class Move:
         brought.brought += len(appends)
 
     def _one_by_one(self, appends: Sequence[Append], numbering: "_Numbering", brought: Brought) -> None:
+        """Each as far as it can be stored: one message may want a UID that is taken, and have a keyword that cannot be, too."""
         for one in appends:
-            try:
-                self._store.apply([numbering.number(one)])
-                continue
-            except NotPermitted as refusal:
-                why = str(refusal)
-            if one.uid is not None and one.uid < self._store.mailbox(brought.name).uidnext:
-                numbering.give_up()
-            else:
-                kept = tuple(flag for flag in one.flags if flag.startswith("\\"))
-                brought.problems.append(f"{brought.name}: of a message the keywords {' '.join(one.flags)} were left out: {why}")
-                one = replace(one, flags=kept)
-            self._store.apply([numbering.number(one)])
+            while True:
+                try:
+                    self._store.apply([numbering.number(one)])
+                    break
+                except NotPermitted as refusal:
+                    if numbering.keeps and one.uid is not None and one.uid < self._store.mailbox(brought.name).uidnext:
+                        numbering.give_up()
+                        continue
+                    left_out = " ".join(flag for flag in one.flags if flag not in SYSTEM_FLAGS)
+                    if not left_out:
+                        raise
+                    brought.problems.append(f"{brought.name}: of a message the keywords {left_out} were left out: {refusal}")
+                    one = replace(one, flags=tuple(flag for flag in one.flags if flag in SYSTEM_FLAGS))
 
 
 class _Numbering:

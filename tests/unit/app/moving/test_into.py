@@ -12,7 +12,7 @@ from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source, SourceError
 from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
-from mailward.store.ops import Renumber
+from mailward.store.ops import CreateMailbox, Renumber
 from mailward.store.refusals import NotPermitted
 from support.stores import account, append
 
@@ -224,7 +224,19 @@ def test_keywords_that_cannot_be_stored_are_told_and_the_message_comes(tmp_path:
     store = account(tmp_path)
     found = brought(Server(Folder("x", "x"), flags=("\\Seen", "\\Recent", "$Good", "b(d")), store)["x"]
     assert (found.brought, found.keeps_numbers, len(found.problems)) == (1, True, 1)
+    assert "keywords $Good b(d were" in found.problems[0]
     assert contents(store, "x")[1][0] == {"\\Seen"}
+
+
+def test_a_message_whose_uid_is_taken_and_whose_keywords_cannot_be_comes_and_so_do_the_folders_behind_it(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("x")])
+    store.apply([Renumber(store.mailbox("x").id, 7)])
+    store.apply([append(store.mailbox("x").id, b"A: other mail\r\n\r\n")])
+    found = brought(Server(Folder("x", "x"), Folder("y", "y"), flags=("\\Seen", "b(d")), store)
+    assert (found["x"].brought, found["x"].keeps_numbers, found["y"].brought) == (1, False, 1)
+    assert len(found["x"].problems) == 1 and "keywords b(d were" in found["x"].problems[0]
+    assert contents(store, "x")[2][0] == {"\\Seen"} and store.mailbox("x").uidvalidity != 7
 
 
 def test_folders_can_be_left_out(tmp_path: Path) -> None:
