@@ -136,6 +136,22 @@ def test_t_imap_15_the_message_of_append_may_be_large_but_not_endless() -> None:
     assert event == CommandRefused(b"a", "Literal too long", "TOOBIG")
 
 
+def test_t_imap_15_where_there_is_no_room_for_a_message_it_is_passed_over_and_other_literals_are_not() -> None:
+    asked: list[int] = []
+
+    def claim(octets: int) -> bool:
+        asked.append(octets)
+        return False
+
+    framer = Framer(AFTER, claim)
+    framer.receive_data(b"a APPEND INBOX {70000}\r\nb APPEND INBOX {7+}\r\nx NOOP\r\r\nc LOGIN {5+}\r\nalice x\r\n")
+    for tag in (b"a", b"b"):
+        event = framer.next_event()
+        assert isinstance(event, CommandRefused) and (event.tag, event.code, event.closes) == (tag, "LIMIT", False)
+    assert framer.next_event() == CommandReceived(b"c LOGIN \x00 x", (b"alice",))
+    assert asked == [70000, 7]
+
+
 def test_lines_that_are_no_commands() -> None:
     framer = Framer(AFTER)
     framer.plain_line = True

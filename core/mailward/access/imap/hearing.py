@@ -15,6 +15,8 @@ from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
 
 log = structlog.get_logger("mailward.imap")
 
+LITERAL_S = 120.0
+"""So long a client may be silent within a command: what it has sent of a message waits in memory (T-IMAP-15)."""
 STILL_HERE_S = 120.0
 """How often a client that is told of news hears from us, so that neither side keeps a dead connection."""
 QUIET_S = 10.0
@@ -35,10 +37,23 @@ class Hearing(Telling):
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
-        self.framer = Framer()
+        self.framer = Framer(claim=self._claim)
+        self._claimed_octets = 0
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watches = Watches(desk.watch, self.note_news)
+
+    def _claim(self, octets: int) -> bool:
+        if self.account is None or not self.desk.incoming.claim(self.account, octets, self.desk.append_octets):
+            return False
+        self._claimed_octets += octets
+        return True
+
+    def give_back(self) -> None:
+        """The messages of the last command are no longer in memory."""
+        if self._claimed_octets and self.account is not None:
+            self.desk.incoming.give_back(self.account, self._claimed_octets)
+        self._claimed_octets = 0
 
     def note_news(self) -> None:
         """Something is to be told, to a client that waits for it."""
@@ -62,6 +77,9 @@ class Hearing(Telling):
 
     async def receive(self) -> bytes:
         """What the client sends next, b"" when it is gone. Between commands it is told meanwhile what it asked to be told."""
+        if self.framer.is_within_command:
+            async with asyncio.timeout(LITERAL_S):
+                return await self.connection.receive()
         if self.notifier is None or not self.framer.is_between_commands:
             return await self.connection.receive()
         try:

@@ -180,10 +180,12 @@ class Session(Hearing):
                     self.write(b"+ Ready for literal data\r\n")
                 elif isinstance(event, CommandReceived):
                     await self._command(event)
+                    self.give_back()
                     if not self.framer.is_between_commands:
                         await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
                 elif isinstance(event, CommandRefused):
                     self._refuse(event)
+                    self.give_back()
                 if self._goodbye is not None and not self._is_over():
                     self._end(self._goodbye)
                 await self.flush()
@@ -203,6 +205,7 @@ class Session(Hearing):
     def _forget(self) -> None:
         """What may be large; the session itself lives until the next collection of cycles, which is rare."""
         self.framer = Framer()
+        self.give_back()
         self._here = self.selected = None
         self._output.clear()
 

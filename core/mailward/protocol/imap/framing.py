@@ -6,6 +6,7 @@ commands wait in the buffer while an earlier one is carried out.
 
 import enum
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}$")
@@ -91,10 +92,14 @@ class _State(enum.Enum):
 
 
 class Framer:
-    """Octets of a client become events. limits may be replaced between commands."""
+    """Octets of a client become events. limits may be replaced between commands.
 
-    def __init__(self, limits: Limits = BEFORE_LOGIN) -> None:
+    claim: whether there is room for an APPEND's literal of so many octets, asked before it is read.
+    """
+
+    def __init__(self, limits: Limits = BEFORE_LOGIN, claim: Callable[[int], bool] = lambda _: True) -> None:
         self.limits = limits
+        self._claim = claim
         self.plain_line = False
         """The next line is no command (set while IDLE or a SASL exchange runs)."""
         self._buffer = bytearray()
@@ -123,6 +128,11 @@ class Framer:
         """Nothing of a command has come."""
         return self._state is _State.LINE and not (self._buffer or self._is_begun)
 
+    @property
+    def is_within_command(self) -> bool:
+        """A command was begun, and ends behind a literal that has not all come."""
+        return self._is_begun
+
     def next_event(self) -> FramingEvent | None:
         """The next event, None when more octets are needed."""
         while True:
@@ -136,7 +146,8 @@ class Framer:
             elif self._state is _State.LITERAL:
                 if len(self._buffer) < self._missing:
                     return None
-                self._literals.append(bytes(self._buffer[: self._missing]))
+                with memoryview(self._buffer) as buffer, buffer[: self._missing] as literal:
+                    self._literals.append(bytes(literal))
                 del self._buffer[: self._missing]
                 self._held += self._missing
                 self._text += LITERAL_MARK
@@ -186,8 +197,9 @@ class Framer:
         if len(self._literals) == MOST_LITERALS:
             self._refuse(CommandRefused(self._tag(), f"At most {MOST_LITERALS} literals in a command", "LIMIT"))
         if octets > self._room():
-            big = bool(_APPEND.match(self._text)) and self.limits.append_octets > 0
-            self._refuse(CommandRefused(self._tag(), "Literal too long", "TOOBIG" if big else "LIMIT"))
+            self._refuse(CommandRefused(self._tag(), "Literal too long", "TOOBIG" if self._is_append() else "LIMIT"))
+        if self._refusal is None and self._is_append() and not self._claim(octets):
+            self._refuse(CommandRefused(self._tag(), "Too much is being sent at once, please try again later", "LIMIT"))
         if self._refusal is not None:
             return self._skip(octets, synchronising)
         self._missing = octets
@@ -205,9 +217,12 @@ class Framer:
         self._literals.clear()
         self._held = 0
 
+    def _is_append(self) -> bool:
+        return self.limits.append_octets > 0 and bool(_APPEND.match(self._text))
+
     def _room(self) -> int:
         used = len(self._text) + self._held
-        if _APPEND.match(self._text) and self.limits.append_octets:
+        if self._is_append():
             # What stands around the messages is bounded by its own limit, and small as a rule.
             return min(self.limits.append_octets - self._held, self.limits.append_octets + self.limits.line_octets - used)
         return min(self.limits.literal_octets, self.limits.all_octets - used)

@@ -2,8 +2,11 @@
 
 import pytest
 
+from mailward.access.imap import hearing
+from mailward.access.imap.incoming import Incoming
+from mailward.model.ids import AccountId
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, Limits
-from support.imap import APPEND_OCTETS, Client, Office
+from support.imap import APPEND_OCTETS, Client, Office, settle
 
 BINARY = b"Subject: b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: %b\r\n\r\n\x00\x01\n\r\x02"
 
@@ -58,6 +61,46 @@ async def test_t_imap_15_a_client_that_leaves_within_a_message_leaves_nothing(of
     await client.task
     other = await Client(office).login()
     assert b"* 0 EXISTS" in await other.ok("EXAMINE INBOX")
+
+
+async def test_t_dos_06_of_one_account_two_large_messages_are_under_way_at_once(office: Office) -> None:
+    begun = b"a APPEND INBOX {%d+}\r\nhalf" % APPEND_OCTETS
+    half_sent = [await Client(office).login() for _ in range(2)]
+    for client in half_sent:
+        client.wire.feed(begun)
+        await settle(client)
+    third, other = await Client(office).login(), await Client(office).login("bob")
+    assert (await third.command("APPEND INBOX {20}"))[-1].startswith(b"NO [LIMIT] Too much")
+    assert (await third.append("INBOX", b"Subject: s\r\n\r\nb\r\n")).startswith(b"NO [LIMIT]")
+    assert (await other.append("INBOX", b"Subject: s\r\n\r\nb\r\n")).startswith(b"OK")
+    half_sent[0].wire.feed(b"")
+    await half_sent[0].task
+    for _ in range(3):  # what was carried out is no longer counted
+        assert (await third.append("INBOX", b"y" * (APPEND_OCTETS - 2) + b"\r\n")).startswith(b"OK")
+    assert (await third.command(b"APPEND INBOX {1+}\r\ny {%d}" % APPEND_OCTETS))[-1].startswith(b"NO [TOOBIG]")
+    assert (await third.append("INBOX", b"y" * (APPEND_OCTETS - 2) + b"\r\n")).startswith(b"OK")
+
+
+def test_t_dos_06_all_accounts_together_have_so_much_under_way() -> None:
+    incoming = Incoming(octets=100)
+    ann, bob, cem = AccountId("ann"), AccountId("bob"), AccountId("cem")
+    assert incoming.claim(ann, 80, 40) and incoming.claim(bob, 20, 40)
+    assert not incoming.claim(cem, 1, 40)
+    incoming.give_back(ann, 80)
+    assert not incoming.claim(cem, 81, 90)
+    assert incoming.claim(cem, 80, 40)
+    assert Incoming(octets=10).claim(ann, 40, 40), "one message alone has room"
+
+
+async def test_t_imap_15_a_client_that_is_silent_within_a_message_is_not_waited_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "LITERAL_S", 0.0)
+    client = await Client(office).login()
+    client.wire.feed(b"a APPEND INBOX {100+}\r\nhalf")
+    assert await client.line() == b"* BYE Idle for too long"
+    await client.task
+    assert office.desk.incoming.claim(AccountId("alice"), 2 * APPEND_OCTETS, APPEND_OCTETS)
 
 
 def test_t_imap_15_messages_of_nothing_are_bounded() -> None:
