@@ -16,7 +16,7 @@ from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
 from mailward.store.names import normalise_name
 from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Op, Renumber, Subscribe
 from mailward.store.refusals import NoSuchMailbox, NotPermitted, SpecialUseRefused
-from mailward.store.uids import MAX_FOREIGN_UID
+from mailward.store.uids import MAX_FOREIGN_UID, MAX_FOREIGN_UIDVALIDITY
 
 _BATCH_MESSAGES = 256
 _BATCH_OCTETS = 8 * 1024 * 1024
@@ -83,21 +83,22 @@ class Move:
         brought.there, brought.known = len(listing.refs), len(listing.refs) - len(wanted)
         brought.expunged = listing.expunged
         info = self._mailbox(folder, name, names)
-        if self._only_look:
-            brought.brought = len(wanted)
-            fits = info is None or info.uidnext == 1 or info.uidvalidity == listing.uidvalidity
-            brought.keeps_numbers = fits and listing.uidvalidity > 0
-            return brought
-        assert info is not None
+        uidvalidity = listing.uidvalidity
         highest = max([listing.uidnext, *[ref.uid for ref in listing.refs]])
         if highest > MAX_FOREIGN_UID:
             brought.problems.append(f"its UIDs go up to {highest}, so far that few would be left: they are given anew")
-        numbering = _Numbering(self._store, info, listing.uidvalidity if highest <= MAX_FOREIGN_UID else 0)
+            uidvalidity = 0
+        if self._only_look:
+            brought.brought = len(wanted)
+            brought.keeps_numbers = _would_keep(info, uidvalidity, wanted)
+            return brought
+        assert info is not None
+        numbering = _Numbering(self._store, info, uidvalidity)
         for batch in _batches(wanted):
             self._progress(name, brought.brought, len(wanted))
             self._store_letters(info, self._source.fetch(folder, batch), numbering, brought)
         if numbering.keeps:
-            self._store.apply([Renumber(info.id, listing.uidvalidity, listing.uidnext)])
+            self._store.apply([Renumber(info.id, uidvalidity, listing.uidnext)])
         brought.keeps_numbers = numbering.keeps
         self._progress(name, len(wanted), len(wanted))
         return brought
@@ -189,6 +190,13 @@ class _Numbering:
         if self.keeps:
             self._store.apply([Renumber(self._mailbox)])
             self.keeps = False
+
+
+def _would_keep(info: MailboxInfo | None, uidvalidity: int, wanted: Sequence[Ref]) -> bool:
+    """What a `_Numbering` would come to, as far as the mailbox shows it: an earlier one of its name is not seen."""
+    if info is None or info.uidnext == 1:
+        return 0 < uidvalidity <= MAX_FOREIGN_UIDVALIDITY
+    return info.uidvalidity == uidvalidity and not any(0 < ref.uid < info.uidnext for ref in wanted)
 
 
 def _append(info: MailboxInfo, letter: Letter, octets: bytes) -> Append:

@@ -35,6 +35,12 @@ def brought(source: Source, store: AccountStore, *without: str) -> dict[str, Bro
     return {one.name: one for one in Move(source, store, lambda *_: None).run(without)}
 
 
+def foretold(source: Source, store: AccountStore) -> Brought:
+    """What a run would make of the only folder there is, when it changes nothing."""
+    (found,) = Move(source, store, lambda *_: None, only_look=True).run()
+    return found
+
+
 def contents(store: AccountStore, mailbox: str) -> dict[int, tuple[frozenset[str], int, bytes]]:
     """uid -> flags, internal date, octets."""
     view = store.view(store.mailbox(mailbox).id)
@@ -95,13 +101,30 @@ def test_where_other_mail_has_been_the_numbers_are_new(tmp_path: Path) -> None:
     assert set(contents(store, "INBOX")) == {1, 2}
 
 
+@pytest.mark.parametrize(("uidvalidity", "keeps"), [(1_234_567, True), (2**32 - 1, False)])
+def test_a_dry_run_foretells_the_numbers(tmp_path: Path, uidvalidity: int, keeps: bool) -> None:
+    box = made(tmp_path / "box", {"1.a__": letter(1)})
+    (box / "dovecot-uidlist").write_text(f"3 V{uidvalidity} N5 G0\n4 :1.a\n")
+    source, store = MaildirSource(box), account(tmp_path / "store")
+    assert foretold(source, store).keeps_numbers is keeps
+    assert brought(source, store)["INBOX"].keeps_numbers is keeps
+    assert foretold(source, store).keeps_numbers is keeps, "nothing is new"
+    store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])  # gets a UID that the source gives another message
+    made(box, {"2.b__": letter(2)})
+    (box / "dovecot-uidlist").write_text(f"3 V{uidvalidity} N6 G0\n4 :1.a\n5 :2.b\n")
+    assert not foretold(source, store).keeps_numbers
+    assert not brought(source, store)["INBOX"].keeps_numbers
+
+
 @pytest.mark.parametrize("numbers", ["3 V1234567 N4294967295 G0\n4 :1.a\n", "3 V1234567 N5 G0\n4294967290 :1.a\n"])
 def test_numbers_that_leave_none_for_mail_to_come_are_given_anew(tmp_path: Path, numbers: str) -> None:
     box = made(tmp_path / "box", {"1.a__": letter(1)})
     (box / "dovecot-uidlist").write_text(numbers)
     store = account(tmp_path / "store")
+    would_be = foretold(MaildirSource(box), store)
     found = brought(MaildirSource(box), store)["INBOX"]
     assert found.brought == 1 and not found.keeps_numbers and "given anew" in found.problems[0]
+    assert would_be == found
     store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
     assert set(contents(store, "INBOX")) == {1, 2}
     with pytest.raises(NotPermitted):
