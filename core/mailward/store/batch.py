@@ -78,6 +78,7 @@ def run_batch(
             try:
                 results = tuple(run_op(ops, op) for op in request.ops)
                 ops.finish()
+                ops.check_sizes()
                 gauge.check_after(request.ops)
                 outcomes.append((request, results, None))
                 changed |= ops.changed

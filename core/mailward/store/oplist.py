@@ -15,10 +15,10 @@ from mailward.store import deliveries
 from mailward.store.blocks import Blocks, Cell
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import DELETED, SEEN, FlagChange, bits_of, how_many, mask_of, names_of
-from mailward.store.ops import Append, Copy, Expunge, OpResult, SetFlags, Undelete
+from mailward.store.ops import MAX_MESSAGES, Append, Copy, Expunge, OpResult, SetFlags, Undelete
 from mailward.store.packing import count_in
 from mailward.store.packs import Locator
-from mailward.store.refusals import NoSuchMailbox
+from mailward.store.refusals import MailboxFull, NoSuchMailbox
 from mailward.store.rendered import COLUMNS, Rendered, values_of
 from mailward.store.threads import thread_of
 from mailward.store.uids import Box, Numbers
@@ -48,6 +48,7 @@ class OpList:
         self._modseq = 0
         self._blocks = Blocks(connection)
         self._boxes: dict[MailboxId, Box] = {}
+        self._had: dict[MailboxId, int] = {}  # messages before the list
         self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
         self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
         self.changed: set[MailboxId] = set()
@@ -62,7 +63,8 @@ class OpList:
     def box(self, mailbox: MailboxId) -> Box:
         """The mailbox's row, kept until `finish`. Raises NoSuchMailbox."""
         if mailbox not in self._boxes:
-            self._boxes[mailbox] = Box.load(self.connection, mailbox)
+            box = self._boxes[mailbox] = Box.load(self.connection, mailbox)
+            self._had.setdefault(mailbox, box.n_exists)
         return self._boxes[mailbox]
 
     def touch(self, box: Box) -> None:
@@ -240,6 +242,12 @@ class OpList:
         """Every message of one mailbox to the other."""
         rows = self.connection.execute("SELECT uid FROM entry WHERE mailbox = ?", (source,)).fetchall()
         self.copy(Copy(source, tuple(Uid(uid) for (uid,) in rows), target, move=True))
+
+    def check_sizes(self) -> None:
+        """Raises MailboxFull for a list that has left a mailbox with more than it had, and more than any may have."""
+        for box in self._boxes.values():
+            if box.n_exists > max(MAX_MESSAGES, self._had[box.id]):
+                raise MailboxFull(f"A mailbox has {MAX_MESSAGES} messages at most; move some to another")
 
     def finish(self) -> None:
         """Write counters and log. Nothing may follow."""

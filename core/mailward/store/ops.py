@@ -12,6 +12,9 @@ from mailward.model.ids import AccountId, MailboxId, Uid
 MAX_SCRIPTS = 32
 """Sieve scripts of an account."""
 
+MAX_MESSAGES = 2_000_000
+"""Of a mailbox: it holds where there is no quota too, since a session has all of them in memory."""
+
 MAX_ANNOTATION_OCTETS = 32 * 1024
 
 RIGHTS = "lrswipkxtea"

@@ -28,6 +28,10 @@ class OverQuota(StoreRefusal):
     """The account would hold more than it may."""
 
 
+class MailboxFull(OverQuota):
+    """The mailbox would have more messages than any may."""
+
+
 class TooMany(StoreRefusal):
     """More than there may be: of an account's mailboxes, of its subscriptions, of what one command carries."""
 

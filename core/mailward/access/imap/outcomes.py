@@ -12,6 +12,7 @@ from mailward.store.ops import MAX_ANNOTATION_OCTETS
 from mailward.store.refusals import (
     AnnotationTooLong,
     MailboxExists,
+    MailboxFull,
     NoSuchMailbox,
     NotPermitted,
     OverQuota,
@@ -26,6 +27,7 @@ log = structlog.get_logger("mailward.imap")
 _CODES: dict[type[StoreRefusal], str] = {
     NoPermission: "NOPERM",
     TooMany: "LIMIT",
+    MailboxFull: "LIMIT",
     NoSuchMailbox: "NONEXISTENT",
     MailboxExists: "ALREADYEXISTS",
     NotPermitted: "CANNOT",

@@ -1,12 +1,17 @@
 """GETQUOTA, GETQUOTAROOT, STATUS of what expunging frees, OVERQUOTA (RFC 9208)."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mailward.disk import Disk
+from mailward.model.ids import AccountId
 from mailward.model.limits import NO_LIMITS, MailLimits
+from mailward.store import oplist
 from mailward.store.embedded import EmbeddedStore
+from mailward.store.ops import Append
+from mailward.store.refusals import OverQuota
 from support.imap import Client, Office
 
 MESSAGE = b"Subject: s\r\n\r\n" + b"x" * 986
@@ -58,3 +63,25 @@ async def test_who_is_full_is_told_so_and_what_would_help(tmp_path: Path) -> Non
     assert await client.ok("STATUS INBOX (DELETED DELETED-STORAGE)") == [b'* STATUS "INBOX" (DELETED 1 DELETED-STORAGE 1000)']
     await client.ok("EXPUNGE")
     assert (await client.append("INBOX", MESSAGE)).startswith(b"OK ")
+
+
+async def test_a_mailbox_has_a_limit_of_messages_without_a_quota_t_dos_06(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = limited(tmp_path, NO_LIMITS)
+    client = await Client(office).login()
+    for _ in range(3):
+        await client.append("INBOX", MESSAGE)
+    monkeypatch.setattr(oplist, "MAX_MESSAGES", 2)
+    await client.ok("SELECT INBOX")
+    assert (await client.append("INBOX", MESSAGE)).startswith(b"NO [LIMIT] ")
+    assert (await client.command("COPY 1:3 Trash"))[-1].startswith(b"NO [LIMIT] ")
+    assert await client.ok("STATUS Trash (MESSAGES)") == [b'* STATUS "Trash" (MESSAGES 0)']
+    account = office.store.open(AccountId("alice"))
+    with pytest.raises(OverQuota, match="2 messages at most"):
+        account.apply([Append(account.mailbox("INBOX").id, MESSAGE, datetime(2026, 1, 1, tzinfo=UTC), delivery_key="q1:0")])
+    await client.ok("MOVE 1 INBOX")
+    await client.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+    await client.ok("EXPUNGE")
+    assert (await client.append("INBOX", MESSAGE)).startswith(b"OK ")
+    assert (await client.append("INBOX", MESSAGE)).startswith(b"NO [LIMIT] ")
