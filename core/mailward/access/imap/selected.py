@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import cast
 
 from mailward.access.imap.recent import Recent
@@ -216,9 +217,7 @@ class Selected:
             stays = bytearray(b"\x01" * len(self.uids))
             for place in places:
                 stays[place] = 0
-            self.uids = array("I", (x for x, kept in zip(self.uids, stays, strict=True) if kept))
-            self.flags = array("Q", (x for x, kept in zip(self.flags, stays, strict=True) if kept))
-            self.modseqs = array("Q", (x for x, kept in zip(self.modseqs, stays, strict=True) if kept))
-            self.messages = array("Q", (x for x, kept in zip(self.messages, stays, strict=True) if kept))
+            columns = (self.uids, self.flags, self.modseqs, self.messages)
+            self.uids, self.flags, self.modseqs, self.messages = (array(x.typecode, compress(x, stays)) for x in columns)
         self._gone.clear()
         return tuple(place + 1 for place in places)

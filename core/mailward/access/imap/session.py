@@ -6,7 +6,7 @@ answers, and return or raise how it ended.
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailward.access.connection import Connection
@@ -24,8 +24,6 @@ from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Fram
 from mailward.store.refusals import NoSuchMailbox
 
 MAX_BAD_COMMANDS = 20
-PIECE_OCTETS = 256 * 1024
-"""So much of an answer is made in a thread before it is sent."""
 
 
 class State(enum.Enum):
@@ -119,26 +117,6 @@ class Session(Hearing):
             return self.mailbox.places_of(numbers, uid=uid)
         except IndexError:
             raise BadSyntax("There is no message of that number") from None
-
-    async def send_pieces(self, pieces: Iterator[bytes]) -> None:
-        """Send what an iterator that blocks makes, so much at a time as the client reads."""
-
-        def some() -> bytes:
-            taken: list[bytes] = []
-            octets = 0
-            for piece in pieces:
-                taken.append(piece)
-                octets += len(piece)
-                if octets >= PIECE_OCTETS:
-                    break
-            return b"".join(taken)
-
-        octets = await self.blocking(some)
-        await self.flush()
-        while octets:
-            await self.connection.send(octets)
-            # In silence: what has been sent may end in the middle of a literal.
-            octets = await self.desk.threads.run(self.account, some)
 
     async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""

@@ -1,9 +1,10 @@
 """What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -12,7 +13,7 @@ from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.rights import settable
-from mailward.access.imap.selected import Selected
+from mailward.access.imap.selected import Changed, Selected
 from mailward.access.imap.vanished import vanished_text
 from mailward.access.imap.voice import Voice
 from mailward.model.errors import StorageError
@@ -27,6 +28,10 @@ _log = structlog.get_logger("mailward.imap")
 
 T = TypeVar("T")
 
+PIECE_OCTETS = 256 * 1024
+"""So much of an answer is made in a thread before it is sent."""
+MANY = 1000
+"""So many changed messages, or lines about them, the loop takes in one turn; more are made in a thread."""
 PROGRESS_S = 10.0
 """How often a client that waits for an answer hears from us."""
 
@@ -146,20 +151,56 @@ class Telling(Voice):
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
-        changed = selected.merge(news, expunge=expunge)
-        if changed.vanished and "QRESYNC" in self.enabled:
-            self.untagged(f"VANISHED {set_text(changed.vanished)}")
-        else:
-            for number in changed.expunged:
-                self.write(b"* %d EXPUNGE\r\n" % number)
+        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY
+        merge = partial(selected.merge, news, expunge=expunge)
+        changed = merge() if is_short else await self.blocking(merge)
+        await self.tell_lines(self._gone_lines(changed), len(changed.expunged))
         if changed.exists is not None:
             self.tell_exists(selected)
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
-        for place in changed.touched if self.tells_modseq else sorted(changed.flags):
-            known = silent is not None and silent.get(selected.uids[place]) == selected.flags[place]
-            self.tell_flags(selected, place, known=known)
+        await self.tell_lines(self._flags_lines(selected, changed, silent or {}), len(changed.touched))
         return changed.flags
+
+    def _gone_lines(self, changed: Changed) -> Iterator[bytes]:
+        if changed.vanished and "QRESYNC" in self.enabled:
+            yield b"* VANISHED %b\r\n" % set_text(changed.vanished).encode("ascii")
+        else:
+            for number in changed.expunged:
+                yield b"* %d EXPUNGE\r\n" % number
+
+    def _flags_lines(self, selected: Selected, changed: Changed, silent: Mapping[int, int]) -> Iterator[bytes]:
+        for place in changed.touched if self.tells_modseq else sorted(changed.flags):
+            known = silent.get(selected.uids[place]) == selected.flags[place]
+            yield self.flags_line(selected, place, known=known)
+
+    async def tell_lines(self, lines: Iterator[bytes], count: int) -> None:
+        """So many at most: few at once, of many so much at a time as the client reads (T-DOS-08)."""
+        if count > MANY:
+            await self.send_pieces(lines)
+        else:
+            for line in filter(None, lines):
+                self.write(line)
+
+    async def send_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Send what an iterator that blocks makes, so much at a time as the client reads."""
+
+        def some() -> bytes:
+            taken: list[bytes] = []
+            octets = 0
+            for piece in pieces:
+                taken.append(piece)
+                octets += len(piece)
+                if octets >= PIECE_OCTETS:
+                    break
+            return b"".join(taken)
+
+        octets = await self.blocking(some)
+        await self.flush()
+        while octets:
+            await self.connection.send(octets)
+            # In silence: what has been sent may end in the middle of a literal.
+            octets = await self.desk.threads.run(self.account, some)
 
     def news(self) -> Delta | None:
         """What has changed, read by the thread that has changed something, so that telling needs no other; None when there is
@@ -218,14 +259,11 @@ class Telling(Voice):
         wanted = None if numbers is None else numbers.resolve(max(selected.uidnext - 1, 1))
         return vanished_text(delta, wanted, selected.uids)
 
-    def tell_flags(self, selected: Selected, place: int, *, known: bool = False) -> None:
-        """One message's flags. known: the client knows them, and is told of the MODSEQ alone."""
-        if line := self.flags_line(selected, place, known=known):
-            self.write(line)
-
     def flags_line(self, selected: Selected, place: int, *, known: bool = False) -> bytes:
-        """The same for who sends many; b"" when there is nothing to tell. With the UID: whoever works with UIDs must have it, to
-        others it does no harm."""
+        """One message's flags; b"" when there is nothing to tell. known: the client knows them, and is told of the MODSEQ alone.
+
+        With the UID: whoever works with UIDs must have it, to others it does no harm.
+        """
         items = [b"UID %d" % selected.uids[place]]
         if not known:
             items += [b"FLAGS (%b)" % names for names in selected.flag_names((place,))]

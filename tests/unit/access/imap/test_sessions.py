@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailward.access.imap import telling
 from mailward.app import watching
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import set_text
@@ -455,3 +456,46 @@ async def test_t_dos_06_of_a_session_that_ended_nothing_large_waits_for_a_collec
     finally:
         if was_enabled:
             gc.enable()
+
+
+@pytest.mark.parametrize("many", [3, 1000])
+@pytest.mark.parametrize("enabled", ["", "CONDSTORE", "QRESYNC"])
+async def test_what_many_lines_tell_is_the_same_and_leaves_in_pieces_t_dos_08(
+    office: Office, monkeypatch: pytest.MonkeyPatch, enabled: str, many: int
+) -> None:
+    monkeypatch.setattr(telling, "MANY", many)
+    monkeypatch.setattr(telling, "PIECE_OCTETS", 100)
+    first, second = await two(office, messages=12)
+    for client in (first, second) if enabled else ():
+        await client.ok(f"ENABLE {enabled}")
+    modseq = re.compile(rb" MODSEQ \(\d+\)")
+    sent: list[int] = []
+
+    async def told(client: Client, command: str) -> list[bytes]:
+        send = client.wire.send
+
+        async def counted(octets: bytes) -> None:
+            sent.append(len(octets))
+            await send(octets)
+
+        monkeypatch.setattr(client.wire, "send", counted)
+        replies = await client.ok(command)
+        assert all((b"MODSEQ" in line) == bool(enabled) for line in replies if b"FETCH" in line)
+        return [modseq.sub(b"", line) for line in replies if b"HIGHESTMODSEQ" not in line]
+
+    def lines(text: bytes, numbers: range = range(1, 13)) -> list[bytes]:
+        return [text % (number, number) for number in numbers]
+
+    seen = lines(b"* %d FETCH (UID %d FLAGS (\\Seen))")
+    assert [line.replace(b"\\Recent ", b"") for line in await told(first, "STORE 1:* +FLAGS (\\Seen)")] == seen
+    assert await told(second, "NOOP") == seen
+    await second.ok("STORE 1:6 +FLAGS.SILENT (\\Deleted)")
+    replies = await told(first, "STORE 5:12 FLAGS.SILENT (\\Seen \\Deleted)")
+    both = [
+        b"* %d FETCH (UID %d FLAGS (\\Recent \\Seen \\Deleted))" % (n, n) for n in range(1, 5)
+    ]  # 5 and 6 are as it takes them to be
+    assert [line for line in replies if b"FLAGS" in line] == both
+    await second.ok("EXPUNGE")
+    gone = [b"* VANISHED 1:12"] if enabled == "QRESYNC" else [b"* %d EXPUNGE" % number for number in range(12, 0, -1)]
+    assert await told(first, "NOOP") == gone
+    assert (max(sent) <= 200) == (many == 3)

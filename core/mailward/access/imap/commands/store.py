@@ -1,6 +1,6 @@
 """STORE and UID STORE (RFC 3501 section 6.4.6, UNCHANGEDSINCE of RFC 7162)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mailward.access.imap.learning import says_junk_or_not, teach_keywords
 from mailward.access.imap.rights import settable, untouchable
@@ -54,8 +54,8 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         if says_junk_or_not(flags):
             teach_keywords(session, selected, list(zip(places, values, strict=True)))
         changed(session, selected, zip(places, values, strict=True))
-        for place in places if not silent else ():
-            session.tell_flags(selected, place)
+        if not silent:
+            await session.tell_lines((session.flags_line(selected, place) for place in places), len(places))
         return ""  # and there is no other news
     before = [(selected.uids[place], value) for place, value in zip(places, values, strict=True)]
     if result.refused:
@@ -71,12 +71,17 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
         teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
     bits = None if mode == "replace" else mask_of(flags, selected.keywords)  # others may have changed more
     changed(session, selected, ((place, value) for place, (_, value) in zip(places, before, strict=True)), bits)
-    for place, (number, value), modseq in zip(places, before, modseqs, strict=True) if was_told else ():
-        told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
-        known = expected.get(number) == selected.flags[place]
-        if not told and (not known or unchanged_since is not None):
-            # The client waits for an answer, or for the MODSEQ, or takes the flags to be what it stored.
-            session.tell_flags(selected, place, known=known)
+
+    def not_told() -> Iterator[bytes]:
+        for place, (number, value), modseq in zip(places, before, modseqs, strict=True):
+            told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
+            known = expected.get(number) == selected.flags[place]
+            if not told and (not known or unchanged_since is not None):
+                # The client waits for an answer, or for the MODSEQ, or takes the flags to be what it stored.
+                yield session.flags_line(selected, place, known=known)
+
+    if was_told:
+        await session.tell_lines(not_told(), len(places))
     found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]
     await session.tell_outcome(expunge=uid)
     if not result.refused:
