@@ -1,7 +1,8 @@
 """Where calls that block run: no account has more than a few threads, however many sessions it opens (T-DOS-07).
 
-So whoever has ten searches going on waits for himself, and everybody else finds a thread. Nearly every command goes to a thread
-and back, so both ways are as short as can be: the queue that a thread waits at, and one callback of the loop.
+So whoever has ten searches going on waits for himself, and everybody else finds a thread. What takes much memory is done one call
+at a time, of all that a process serves. Nearly every command goes to a thread and back, so both ways are as short as can be: the
+queue that a thread waits at, and one callback of the loop.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ class Threads:
         self._most = most
         self._of_account = of_account
         self._places: WeakValueDictionary[AccountId | None, asyncio.Semaphore] = WeakValueDictionary()
+        self._queues: WeakValueDictionary[AccountId | None, asyncio.Lock] = WeakValueDictionary()
+        self._turn = asyncio.Lock()
         self._calls: _Calls = SimpleQueue()
         self._started = 0
         self._busy = 0
@@ -40,16 +43,50 @@ class Threads:
 
         Whoever is cancelled meanwhile has its place until the function has ended.
         """
+        places = self._places_of(account)
+        await places.acquire()
+        return await self._call(function, places.release)
+
+    async def run_alone(self, account: AccountId | None, function: Callable[[], T]) -> T:
+        """As `run`, for what takes much memory: while the function runs, no other does that came this way.
+
+        In the order in which they are asked for, but no account waits for two at once: however many sessions somebody opens,
+        others wait for one call of his, and not while he waits for a place.
+        """
+        places = self._places_of(account)
+        async with self._queue_of(account):
+            await places.acquire()
+            try:
+                await self._turn.acquire()
+            except asyncio.CancelledError:
+                places.release()
+                raise
+
+            def give_back() -> None:
+                self._turn.release()
+                places.release()
+
+            return await self._call(function, give_back)
+
+    def _places_of(self, account: AccountId | None) -> asyncio.Semaphore:
         places = self._places.get(account)
         if places is None:
             places = self._places[account] = asyncio.Semaphore(self._of_account)
-        await places.acquire()
+        return places
+
+    def _queue_of(self, account: AccountId | None) -> asyncio.Lock:
+        queue = self._queues.get(account)
+        if queue is None:
+            queue = self._queues[account] = asyncio.Lock()
+        return queue
+
+    async def _call(self, function: Callable[[], T], give_back: Callable[[], None]) -> T:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
 
         def over(settle: Callable[[], None]) -> None:
             self._busy -= 1
-            places.release()
+            give_back()
             if not outcome.cancelled():
                 settle()
 

@@ -18,7 +18,8 @@ from mailward.store.ops import Append, Expunge, OpResult
 from mailward.store.refusals import TooMany
 
 MAX_OCTETS = 64 * 1024 * 1024
-"""Of one command, since all of it is stored or nothing, and so is in memory at once. Who calls `carry` takes a turn for it."""
+"""Of one command, since all of it is stored or nothing, and so is in memory at once. `carry` runs alone
+(`Threads.run_alone`)."""
 
 
 def carry(source: Reached, uids: Sequence[Uid], target: Reached, *, move: bool) -> OpResult:

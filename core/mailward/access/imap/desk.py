@@ -11,7 +11,6 @@ from mailward.access.imap.contents import Shelf
 from mailward.access.imap.identifiers import Identifiers
 from mailward.access.imap.incoming import Incoming
 from mailward.access.imap.recent import RecentBook
-from mailward.access.imap.turns import Turns
 from mailward.access.threads import Threads
 from mailward.api.learning import MessageClassified, MessageMoved
 from mailward.auth.exchange import Authenticator
@@ -49,8 +48,8 @@ class Desk:
     moved into or out of Junk; classified: of each that a keyword calls junk or not. append_octets: the largest message
     APPEND takes. capabilities_off: what is not offered to an account's user, of `SWITCHABLE`. identifiers: with whom mailboxes
     can be shared; None for nobody. scripts: told of what commands bring and change; None for nobody. lessons, guesses: what an
-    account may do of these. incoming: what is being sent by APPEND. turns: at what holds much in memory. threads: for
-    what blocks. background: what goes on behind replies.
+    account may do of these. incoming: what is being sent by APPEND. threads: for what blocks. background: what goes on
+    behind replies.
     """
 
     store: MailStore
@@ -69,6 +68,5 @@ class Desk:
     lessons: Allowance = field(default_factory=lambda: Allowance(MAX_LESSONS_A_MINUTE, 60.0))
     guesses: Allowance = field(default_factory=lambda: Allowance(MAX_GUESSES_AN_HOUR, 3600.0))
     incoming: Incoming = field(default_factory=Incoming)
-    turns: Turns = field(default_factory=Turns)
     threads: Threads = field(default_factory=Threads)
     background: set[asyncio.Task[None]] = field(default_factory=set)

@@ -99,11 +99,15 @@ class Telling(Voice):
             raise BadSyntax("Select a mailbox first")
         return self.selected
 
-    async def blocking(self, function: Callable[[], T]) -> T:
-        """Run a blocking store call in a thread. A client that waits long for it hears every while how far it is (RFC 9585)."""
+    async def blocking(self, function: Callable[[], T], *, alone: bool = False) -> T:
+        """Run a blocking store call in a thread. alone: it takes much memory, as of `Threads.run_alone`.
+
+        A client that waits long for it hears every while how far it is (RFC 9585).
+        """
         self._patience = asyncio.get_running_loop().call_later(PROGRESS_S, self._tell_progress)
         try:
-            return await self.desk.threads.run(self.account, function)
+            run = self.desk.threads.run_alone if alone else self.desk.threads.run
+            return await run(self.account, function)
         finally:
             self._patience.cancel()
 

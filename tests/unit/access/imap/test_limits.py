@@ -2,16 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from mailward.access.imap import overview, reach
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import Telling
-from mailward.access.imap.turns import Turns
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import Pattern
 from mailward.store import mailboxes
@@ -20,6 +19,8 @@ from mailward.store.names import parents
 from mailward.store.ops import CreateMailbox, SetRights
 from support.imap import Client, Office
 from support.sharing import Town
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -131,23 +132,6 @@ async def test_t_dos_08_a_thousand_subtrees_are_looked_for_beside_the_loop_and_b
     await client.close()
 
 
-async def test_accounts_take_turns_however_many_sessions_they_have() -> None:
-    turns, order = Turns(), list[str]()
-    last = asyncio.Event()
-
-    async def command(account: str) -> None:
-        async with turns.take(AccountId(account)):
-            order.append(account)
-            await last.wait()
-
-    commands = [asyncio.create_task(command(account)) for account in ("mallory", "mallory", "mallory", "ann")]
-    await asyncio.sleep(0)
-    assert order == ["mallory"]
-    last.set()
-    await asyncio.gather(*commands)
-    assert order == ["mallory", "ann", "mallory", "mallory"]
-
-
 async def test_t_dos_06_messages_are_carried_to_another_account_for_one_command_at_a_time(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,18 +139,21 @@ async def test_t_dos_06_messages_are_carried_to_another_account_for_one_command_
     bob = await town.log_in("bob")
     await bob.append("INBOX", b"Subject: s\r\n\r\nbody\r\n")
     await bob.ok("SELECT INBOX")
-    waits = asyncio.Event()
-    take = town.office.desk.turns.take
+    waits, goes_on = asyncio.Event(), threading.Event()
+    run_alone = town.office.desk.threads.run_alone
 
-    def noted(account: AccountId) -> AbstractAsyncContextManager[None]:
+    async def noted(account: AccountId | None, function: Callable[[], T]) -> T:
         waits.set()
-        return take(account)
+        return await run_alone(account, function)
 
-    monkeypatch.setattr(town.office.desk.turns, "take", noted)
-    async with take(AccountId("somebody")):
-        bob.wire.feed(b'c COPY 1 "Other Users/alice@example.test/a"\r\n')
-        await waits.wait()
-        assert town.store("alice").mailbox("a").exists == 0
+    monkeypatch.setattr(town.office.desk.threads, "run_alone", noted)
+    other = asyncio.create_task(run_alone(AccountId("somebody"), lambda: goes_on.wait(90)))
+    await asyncio.sleep(0)
+    bob.wire.feed(b'c COPY 1 "Other Users/alice@example.test/a"\r\n')
+    await waits.wait()
+    assert town.store("alice").mailbox("a").exists == 0
+    goes_on.set()
+    assert await other
     assert (await bob.replies(b"c "))[-1].startswith(b"OK [COPYUID")
     await bob.close()
 

@@ -42,8 +42,7 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
         op = Copy(selected.info.id, uids, target.info.id, move)
         (result,) = await session.blocking(lambda: target.apply([op]))
     else:
-        async with session.desk.turns.take(session.reach.account):
-            result = await session.blocking(lambda: carry(source, uids, target, move=move))
+        result = await session.blocking(lambda: carry(source, uids, target, move=move), alone=True)
     if not result.uids:
         return done  # all of them were expunged by others
     places = [place for place in map(selected.index_of, result.sources) if place is not None]
