@@ -39,7 +39,7 @@ class Threads:
         finalize(self, self._calls.put, None)
 
     async def run(self, account: AccountId | None, function: Callable[[], T]) -> T:
-        """What the function returns, or raises. account: for whom; None before a login, which all share who have not logged in.
+        """What the function returns, or raises. account: for whom; nothing blocks before a login.
 
         Whoever is cancelled meanwhile has its place until the function has ended.
         """
@@ -69,6 +69,7 @@ class Threads:
             return await self._call(function, give_back)
 
     def _places_of(self, account: AccountId | None) -> asyncio.Semaphore:
+        assert account is not None, "all who have not logged in would share the places of one account"
         places = self._places.get(account)
         if places is None:
             places = self._places[account] = asyncio.Semaphore(self._of_account)

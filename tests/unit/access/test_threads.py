@@ -4,6 +4,8 @@ import asyncio
 import threading
 from functools import partial
 
+import pytest
+
 from mailward.access.threads import OF_ACCOUNT, Threads
 from mailward.model.ids import AccountId
 
@@ -96,6 +98,11 @@ async def test_t_dos_06_a_session_that_has_ended_keeps_its_turn_until_the_call_h
     assert await threads.run(ANN, lambda: "done") == "done", "ann's only place was given back"
     goes_on.set()
     assert await fourth
+
+
+async def test_before_a_login_nothing_blocks() -> None:
+    with pytest.raises(AssertionError, match="not logged in"):
+        await Threads().run(None, lambda: None)
 
 
 async def test_what_a_call_raises_is_raised_and_gives_its_thread_back() -> None:
