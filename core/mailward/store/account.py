@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 import structlog
 
-from mailward.database import storage_errors
+from mailward.database import storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId
@@ -45,6 +45,7 @@ from mailward.store.sharing import Sharing
 from mailward.store.textmarks import FILE as MARKS_FILE
 from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import is_due, tidy
+from mailward.store.uids import Given
 from mailward.store.views import (
     copy_of,
     load_delta,
@@ -276,6 +277,16 @@ class EmbeddedAccount:
             _log.warning("store tidy failed", account=self.id, error=str(error))
         else:
             self.marks.keep_only(stored)
+
+    def given(self) -> Given:
+        """How far its numbers have come."""
+        with self._index.reading() as connection:
+            return Given.load(connection)
+
+    def pass_over(self, given: Given) -> None:
+        """These numbers were given by what was here before; it gives higher ones. Raises StorageError."""
+        with self._index.writing() as connection, transaction(connection):
+            given.pass_over(connection)
 
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""

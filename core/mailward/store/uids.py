@@ -5,7 +5,7 @@ client is durable, and one of a transaction that failed was seen by nobody.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from mailward.model.ids import MailboxId
 from mailward.store.refusals import NoSuchMailbox, NotPermitted
@@ -82,6 +82,40 @@ class Numbers:
             " untidied_octets = ?",
             (*self.given, self.untidied_octets),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The highest numbers that an account has given, of all that are remembered elsewhere too: by clients, by other accounts in
+    delivery keys and annotations, by an admin."""
+
+    uidvalidity: int = 0
+    message: int = 0
+    email: int = 0
+    thread: int = 0
+    mailbox: int = 0
+
+    @classmethod
+    def load(cls, connection: sqlite3.Connection) -> "Given":
+        row = connection.execute(
+            "SELECT last_uidvalidity, last_message, last_email, last_thread, coalesce(max(seq), 0)"
+            " FROM account, sqlite_sequence WHERE name = 'mailbox'"
+        ).fetchone()
+        return cls(*(min(number, MAX_FOREIGN_UIDVALIDITY) for number in row))  # in a damaged account they may be anything
+
+    def and_all_below(self, number: int) -> "Given":
+        """As if that had been given too, of each kind."""
+        return Given(*(max(given, number) for given in astuple(self)))
+
+    def pass_over(self, connection: sqlite3.Connection) -> None:
+        """The account gives only higher ones from now on."""
+        *numbers, mailbox = astuple(self)
+        connection.execute(
+            "UPDATE account SET last_uidvalidity = max(last_uidvalidity, ?), last_message = max(last_message, ?),"
+            " last_email = max(last_email, ?), last_thread = max(last_thread, ?)",
+            numbers,
+        )
+        connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'mailbox'", (mailbox,))
 
 
 @dataclass(slots=True)

@@ -1,17 +1,19 @@
 """COPY and MOVE to where the store cannot do it by itself: to somebody else's mailbox, or to one that does not take all flags.
 
 The messages are stored once more, first, by the quota of whoever they come to; then a MOVE removes them. A crash between the two
-leaves both, and whoever moves them again finds the first one done: what is moved has a delivery key of its own.
+leaves both, and whoever moves them again finds the first one done: what is moved has a delivery key of its own. The key names its
+octets too, so that nothing is ever taken for done, and removed, of which the target has no copy.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
-from mailward.model.ids import Uid
+from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.store.base import MailboxView
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, Expunge, OpResult
@@ -48,10 +50,15 @@ def _appends(
     for place, email, (date,) in zip(places, emails, dates, strict=True):
         if email is not None:
             names = names_of(view.flags[place], view.keywords)
-            key = f"moved:{source.owner}:{email[0]}:{target.info.id}" if move else None
             octets = bytes(store.octets(view.messages[place]))
+            key = key_of_moved(source.owner, int(email[0] or 0), octets, target.info.id) if move else None
             at = datetime.fromtimestamp(int(date), UTC)
             yield Uid(view.uids[place]), Append(target.info.id, octets, at, settable(names, target.rights), key)
+
+
+def key_of_moved(owner: AccountId, email: int, octets: bytes, target: MailboxId) -> str:
+    """The delivery key of what is moved there."""
+    return f"moved:{owner}:{email}:{target}:{blake2b(octets, digest_size=16).hexdigest()}"
 
 
 def _store(target: Reached, appends: Sequence[Append]) -> tuple[int, ...]:

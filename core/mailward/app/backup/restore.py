@@ -2,11 +2,13 @@
 
 Everything is checked and copied beside the data first, then put into its place by renaming; what was there is set aside, never
 removed. UIDs may have been given after the snapshot, for mail that is not in it: where that cannot be excluded a mailbox gets
-a new UIDVALIDITY, so that no UID means two messages (T-IMAP-16).
+a new UIDVALIDITY, so that no UID means two messages (T-IMAP-16). Nor is any other number given again: EMAILIDs, THREADIDs and
+MAILBOXIDs (RFC 8474) are for ever, and other accounts know by them what was moved to them.
 """
 
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,7 @@ from mailward.store.base import MailboxInfo
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Renumber
+from mailward.store.uids import Given
 
 _SCRATCH = "restoring"
 _READY = "ready"
@@ -102,26 +105,32 @@ def _put(made: Path, place: Path, aside: Path) -> None:
 
 
 def _renumber(config: Config, scratch: Path, account: AccountId, *, is_another: bool) -> None:
-    """Give each mailbox of the copy a new UIDVALIDITY unless it is known to be as it was. is_another: of another account."""
-    now = set() if is_another else _mailboxes(config.data / "accounts", config, account)
+    """Let the copy give no number again, and each mailbox have a new UIDVALIDITY unless it is known to be as it was.
+
+    is_another: of another account. What is there now may be younger than what was lost, or gone: so numbers begin at the clock.
+    """
+    given, now = _present(config, account)
     kept_s = config.expunged_kept_s
     with (
         closing(Hints(config.data / "hints")) as hints,
         closing(EmbeddedStore(scratch / "accounts", Disk(), hints, expunged_kept_s=kept_s)) as store,
     ):
         mail = store.open(account)
-        mail.apply([Renumber(info.id) for info in mail.mailboxes() if _state(info) not in now])
+        mail.pass_over(given.and_all_below(int(time.time())))
+        mail.apply([Renumber(info.id) for info in mail.mailboxes() if is_another or _state(info) not in now])
 
 
-def _mailboxes(accounts: Path, config: Config, account: AccountId) -> set[tuple[str, int, int, int]]:
-    """Of what is there now; none when it is gone or cannot be read."""
+def _present(config: Config, account: AccountId) -> tuple[Given, set[tuple[str, int, int, int]]]:
+    """The numbers that have been given, and the mailboxes, of what is there now; none when it is gone or cannot be read."""
+    accounts = config.data / "accounts"
     if not (accounts / account / "index.sqlite").exists():
-        return set()
+        return Given(), set()
     try:
         with closing(Hints(config.data / "hints")) as hints, closing(EmbeddedStore(accounts, Disk(), hints)) as store:
-            return {_state(info) for info in store.open(account).mailboxes()}
+            mail = store.open(account)
+            return mail.given(), {_state(info) for info in mail.mailboxes()}
     except StorageError:
-        return set()
+        return Given(), set()
 
 
 def _state(info: MailboxInfo) -> tuple[str, int, int, int]:

@@ -508,12 +508,27 @@ async def test_a_move_that_was_cut_off_between_its_two_halves_makes_no_second_co
         inbox = bob_store.mailbox("INBOX").id
         ((email,),) = [row for row in bob_store.entry_meta(inbox, [1], ("email",)) if row is not None]
         target = town.store("alice").mailbox("Work").id
-        key = f"moved:{town.ids['bob']}:{email}:{target}"
+        key = carrying.key_of_moved(town.ids["bob"], int(email or 0), MAIL, target)
         town.store("alice").apply([Append(target, MAIL, RECEIVED_AT, (), key)])
         await bob.ok("SELECT INBOX")
         untagged = await bob.ok(f"MOVE 1 {BOX}")
         assert untagged[0].endswith(b" 1 3] Moved")
         assert (len(flags_of(town, "alice", "Work")), bob_store.mailbox("INBOX").exists) == (3, 0)
+
+
+async def test_t_q_21_what_has_the_number_of_other_mail_that_was_moved_there_is_not_taken_for_it(town: Town) -> None:
+    """As after a restore, by which numbers of emails were given again."""
+    work(town, "lri")
+    bob_store = town.store("bob")
+    async with sessions(town, "bob") as (bob,):
+        await bob.append("INBOX", MAIL)
+        target = town.store("alice").mailbox("Work").id
+        key = carrying.key_of_moved(town.ids["bob"], 1, b"Subject: first\r\n\r\n", target)
+        town.store("alice").apply([Append(target, b"Subject: first\r\n\r\n", RECEIVED_AT, (), key)])
+        await bob.ok("SELECT INBOX")
+        untagged = await bob.ok(f"MOVE 1 {BOX}")
+        assert untagged[0].endswith(b" 1 4] Moved")
+        assert (len(flags_of(town, "alice", "Work")), bob_store.mailbox("INBOX").exists) == (4, 0)
 
 
 async def test_more_than_is_carried_by_one_command_and_what_is_over_quota_leave_all_as_it_is(
