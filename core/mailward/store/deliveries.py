@@ -1,4 +1,8 @@
-"""What has been delivered, by the keys that its deliveries bore: so what is delivered twice is stored once."""
+"""What has been delivered, by the keys that its deliveries bore: so what is delivered twice is stored once.
+
+What is moved from another account or imported bears a key for the same reason, and is no delivery. Its keys begin with words that
+are no queue id.
+"""
 
 import json
 import sqlite3
@@ -9,6 +13,9 @@ from mailward.model.ids import MailboxId, QueueId, Uid
 from mailward.store.base import Delivered, Place
 from mailward.store.blocks import Blocks
 from mailward.store.flags import names_of
+
+MOVED = "moved:"
+IMPORTED = "import:"
 
 _DELIVERED = """
     SELECT key, delivery.message, entry.mailbox, entry.uid, mailbox.keywords
@@ -23,6 +30,11 @@ def find(connection: sqlite3.Connection, key: str | None) -> tuple[MailboxId, in
         return None
     row: tuple[MailboxId, int] | None = connection.execute("SELECT mailbox, uid FROM delivery WHERE key = ?", (key,)).fetchone()
     return row
+
+
+def is_delivery(key: str | None) -> bool:
+    """Whether what bears this key comes by the queue or from the quarantine."""
+    return key is not None and not key.startswith((MOVED, IMPORTED))
 
 
 def known(connection: sqlite3.Connection, keys: Sequence[str]) -> frozenset[str]:

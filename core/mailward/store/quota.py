@@ -50,8 +50,8 @@ class Gauge:
             self._quota = held
 
     def _check(self, ops: Sequence[Op], held: Quota) -> None:
-        is_delivery = all(isinstance(op, Append) and op.delivery_key is not None for op in ops)
-        share = 1 + GRACE if is_delivery else 1
+        only_deliveries = all(isinstance(op, Append) and deliveries.is_delivery(op.delivery_key) for op in ops)
+        share = 1 + GRACE if only_deliveries else 1
         most_octets, most_messages = self._limits.octets, self._limits.messages
         if most_octets is not None and held.octets > max(most_octets * share, self._quota.octets):
             raise OverQuota(f"The account may hold {most_octets} octets of mail and has {self._quota.octets}")

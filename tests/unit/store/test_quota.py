@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mailward.access.imap.carrying import key_of_moved
+from mailward.app.moving.source import key_of
 from mailward.disk import Disk
-from mailward.model.ids import AccountId, Uid
+from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Quota
@@ -14,6 +16,8 @@ from mailward.store.ops import Append, Copy, Expunge
 from mailward.store.refusals import OverQuota
 from support.storecheck import RECEIVED_AT
 from support.stores import ALICE, NoHints, append
+
+BOB = AccountId("bob")
 
 
 class Limited:
@@ -83,6 +87,16 @@ def test_mail_is_delivered_until_a_tenth_beyond_the_limit(tmp_path: Path) -> Non
         store.apply([append(inbox, b"x", "q2:0")])
     (again,) = store.apply([append(inbox, b"x" * 100, "q1:0")])
     assert again.duplicate, "what is there already takes no room"
+
+
+@pytest.mark.parametrize("key", [key_of_moved(BOB, 1, b"x", MailboxId(1)), key_of("imap", "bob", "INBOX", 1, 1)])
+def test_what_is_moved_from_elsewhere_is_no_delivery_and_keeps_to_the_limit(tmp_path: Path, key: str) -> None:
+    store = Limited(tmp_path, MailLimits(messages=10)).open()
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"%d" % number) for number in range(10)])
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x", key)])
+    store.apply([append(inbox, b"x", "q1:0")])
 
 
 def test_a_limit_below_what_there_is_takes_nothing_away_and_lets_nothing_in(tmp_path: Path) -> None:

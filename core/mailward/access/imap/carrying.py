@@ -15,6 +15,7 @@ from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
 from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.store.base import MailboxView
+from mailward.store.deliveries import MOVED
 from mailward.store.flags import names_of
 from mailward.store.ops import Append, Expunge, OpResult
 from mailward.store.refusals import TooMany
@@ -58,7 +59,7 @@ def _appends(
 
 def key_of_moved(owner: AccountId, email: int, octets: bytes, target: MailboxId) -> str:
     """The delivery key of what is moved there."""
-    return f"moved:{owner}:{email}:{target}:{blake2b(octets, digest_size=16).hexdigest()}"
+    return f"{MOVED}{owner}:{email}:{target}:{blake2b(octets, digest_size=16).hexdigest()}"
 
 
 def _store(target: Reached, appends: Sequence[Append]) -> tuple[int, ...]:

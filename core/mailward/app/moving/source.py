@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mailward.model.errors import MailwardError
+from mailward.store.deliveries import IMPORTED
 
 
 class SourceError(MailwardError):
@@ -83,9 +84,8 @@ class Source(Protocol):
 
 def key_of(*parts: str | int) -> str:
     """The delivery key of what these words name at its source."""
-    return (
-        f"import:{hashlib.blake2b(chr(0).join(map(str, parts)).encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()}"
-    )
+    named = chr(0).join(map(str, parts)).encode("utf-8", "surrogateescape")
+    return f"{IMPORTED}{hashlib.blake2b(named, digest_size=16).hexdigest()}"
 
 
 def with_crlf(octets: bytes) -> bytes:
