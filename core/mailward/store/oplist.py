@@ -257,8 +257,9 @@ class OpList:
                 changes.append((mailbox, self.modseq, 0, array("I", uids).tobytes(), b""))
         for mailbox, gone in self._gone.items():
             if gone:
-                gone_uids, added_modseqs = zip(*sorted(gone), strict=True)
-                changes.append((mailbox, self.modseq, 1, array("I", gone_uids).tobytes(), array("Q", added_modseqs).tobytes()))
+                gone.sort()
+                gone_uids, added_modseqs = array("I", [uid for uid, _ in gone]), array("Q", [added for _, added in gone])
+                changes.append((mailbox, self.modseq, 1, gone_uids.tobytes(), added_modseqs.tobytes()))
         self.connection.executemany("INSERT INTO change VALUES (?, ?, ?, ?, ?)", changes)
         self.numbers.note_written(sum(LOG_ROW_OCTETS + len(uids) + len(added) for *_, uids, added in changes))
         self._blocks.save()
