@@ -12,7 +12,7 @@ from mailward.store.account import EmbeddedAccount
 from mailward.store.base import AccountStore
 from mailward.store.ops import Copy, CreateMailbox, DeleteMailbox, Expunge, RenameMailbox, SetFlags
 from mailward.store.refusals import NoSuchMailbox
-from support.storecheck import check_account, entries_of, follow, message
+from support.storecheck import assert_whole, entries_of, follow, message
 from support.stores import account, append
 
 PROCESSES = 4
@@ -81,7 +81,7 @@ def test_of_all_who_store_unchangedsince_one_wins_each_message(filled: EmbeddedA
     assert sorted(uid for uids in won for uid in uids) == [*range(1, MESSAGES + 1)]
     found = entries_of(filled.view(inbox(filled)))
     assert all(found[uid][0] == {f"$p{number}"} for number, uids in enumerate(won) for uid in uids)
-    check_account(filled)
+    assert_whole(filled)
 
 
 def _watch(store: AccountStore) -> str:
@@ -125,7 +125,7 @@ def test_t_imap_16_expunge_and_move_of_the_last_message_while_it_is_read(filled:
     assert watched == ["empty", "empty"]
     assert sorted(map(int, f"{expunged} {moved} {other}".split())) == [*range(1, MESSAGES + 1)], (expunged, moved, other)
     assert filled.mailbox("Trash").exists == len(moved.split()) + len(other.split())
-    check_account(filled)
+    assert_whole(filled)
 
 
 def test_copies_to_itself_by_several_each_come_once_and_end(filled: EmbeddedAccount, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_copies_to_itself_by_several_each_come_once_and_end(filled: EmbeddedAcco
     given = [int(uid) for text in together(tmp_path, *[copy_all] * PROCESSES) for uid in text.split()]
     assert sorted(given) == [*range(MESSAGES + 1, MESSAGES * (PROCESSES + 1) + 1)], "no UID is given twice"
     assert filled.mailbox("INBOX").exists == MESSAGES * (PROCESSES + 1)
-    check_account(filled)
+    assert_whole(filled)
 
 
 def test_t_imap_16_a_mailbox_that_is_made_renamed_and_deleted_while_others_use_it(
@@ -170,4 +170,4 @@ def test_t_imap_16_a_mailbox_that_is_made_renamed_and_deleted_while_others_use_i
     remade, *filling = together(tmp_path, remake, fill(0), fill(100))
     assert remade == "" and not any("rror" in text for text in filling), (remade, filling)
     assert all(times == 1 for times in Counter(" ".join(filling).split()).values())
-    check_account(filled)
+    assert_whole(filled)

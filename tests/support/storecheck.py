@@ -1,7 +1,7 @@
 """What every message store must do: a model test that runs over any backend, beside the plain store of `memory_store`.
 
 Lists of ops come from several writers; after each the backend must answer what the oracle answers, and what is true of any
-mail store must hold, of the oracle too. `check_account` can be used alone.
+mail store must hold, of the oracle too. `assert_whole` can be used alone.
 """
 
 from dataclasses import dataclass, replace
@@ -117,7 +117,7 @@ def check_view(view: MailboxView) -> None:
     assert info.highest_modseq >= 1 and max(view.modseqs, default=1) <= info.highest_modseq
 
 
-def check_account(store: AccountStore) -> None:
+def assert_whole(store: AccountStore) -> None:
     """Every mailbox's view, and that its messages can be read and have the size that counts."""
     infos = store.mailboxes()
     quota = store.quota()

@@ -18,7 +18,7 @@ from pathlib import Path
 from mailward.store.schema import VERSION
 from support.faults import Action, Fault, arm
 from support.store_kills import state
-from support.storecheck import COLUMNS, check_account
+from support.storecheck import COLUMNS, assert_whole
 from support.stores import ALICE, embedded
 
 
@@ -26,7 +26,7 @@ def found_in(folder: Path) -> list[object]:
     """All that clients see once the account is open, and what is made of each message."""
     store = embedded(folder)
     account = store.open(ALICE)
-    check_account(account)
+    assert_whole(account)
     messages = [number for info in account.mailboxes() for number in account.view(info.id).messages]
     found = [*state(account), [*account.meta(messages, (*COLUMNS, "thread", "ids", "common_fields"))]]
     store.close()

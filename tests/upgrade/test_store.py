@@ -14,7 +14,7 @@ from mailward.model.ids import QueueId, Uid
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Delivered, EntryColumn, Place
 from support.faults import library
-from support.storecheck import check_account
+from support.storecheck import assert_whole
 from support.stores import ALICE, account, append
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def place(folder: Path, *, then: str = "", damaged: bytes = b"") -> EmbeddedAcco
 def test_t_q_14_an_account_of_form_2_is_brought_up(tmp_path: Path) -> None:
     store = place(tmp_path)
     assert (tmp_path / ALICE / "index.sqlite.form-2").exists()
-    check_account(store)
+    assert_whole(store)
     inbox, trash, archive = (store.mailbox(name).id for name in ("INBOX", "Trash", "Archive"))
     assert list(store.entry_meta(inbox, (1, 3, 4), ENTRY)) == [
         (1, 1770026401, None),

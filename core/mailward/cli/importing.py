@@ -180,7 +180,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
     missing = sum(one.missing for one in found)
     rows = [("FOLDER", "THERE", "KNOWN", "WOULD COME" if dry_run else "BROUGHT", "UIDS")]
     rows += [
-        (one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}", "kept" if one.keeps_numbers else "new")
+        (one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}", "kept" if one.keeps_uids else "new")
         for one in found
     ]
     brought = sum(one.brought for one in found)
@@ -208,7 +208,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
                 "brought": one.brought,
                 "missing": one.missing,
                 "expunged": one.expunged,
-                "keeps_uids": one.keeps_numbers,
+                "keeps_uids": one.keeps_uids,
             }
             for one in found
         ],

@@ -33,6 +33,6 @@ class Marks(Protocol):
         ...
 
     def unmarked(self, after: int = 0) -> Sequence[int]:
-        """Messages above this number that are in mailboxes and neither added nor begun, the latest first. None where the marks
+        """Messages above this number that are in mailboxes and neither added nor begun, the latest first; () where the marks
         cannot be read: these are begun anew. Raises StorageError where the mailboxes cannot be read."""
         ...

@@ -14,7 +14,7 @@ from mailward.store.base import EXPUNGED_KEPT_S
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Expunge, SetFlags, Subscribe
 from support.faulty_disk import FaultyDisk, PowerCut
-from support.storecheck import NOW_S, check_account
+from support.storecheck import NOW_S, assert_whole
 from support.stores import ALICE, NoHints, append
 
 LARGE = b"Subject: large\r\n\r\n" + b"y" * 280_000
@@ -56,7 +56,7 @@ def test_a_pack_that_is_mostly_dead_goes_a_round_after_its_messages_have_moved(f
     account(folder, 4).apply([Subscribe("INBOX", True)])
     assert packs(folder) == ["00000002.pack"]
     assert (reader.read(first), bytes(reader.octets(large))) == (octets_of(1), LARGE)
-    check_account(reader)
+    assert_whole(reader)
     with sqlite3.connect(folder / ALICE / "index.sqlite") as connection:
         assert connection.execute("SELECT * FROM pack").fetchall() == [(2, 3)]
     assert b"INBOX\0\\Seen $Junk" in (folder / ALICE / "packs" / "00000002.pack").read_bytes()
@@ -94,7 +94,7 @@ def test_t_q_02_a_compaction_cut_short_at_every_file_call_loses_nothing(
         for weeks in (2, 4, 6):
             store = account(place, weeks)
             store.apply([Subscribe("INBOX", True)])
-            check_account(store)
+            assert_whole(store)
             assert len(store.view(store.mailbox("INBOX").id).uids) == 3
         assert "00000001.pack" not in packs(place)
         shutil.rmtree(place)

@@ -12,7 +12,7 @@ from pathlib import Path
 from mailward.model.ids import Uid
 from mailward.store.ops import SetFlags
 from mailward.store.refusals import NoSuchMailbox
-from support.storecheck import check_account, message
+from support.storecheck import assert_whole, message
 from support.stores import account, append
 
 TESTS = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def test_threads_share_transactions_and_a_refused_list_hurts_only_its_caller(tmp
         thread.join()
     assert len(refusals) == 160
     assert sorted(uids) == list(store.view(inbox).uids) == list(range(1, 161))
-    check_account(store)
+    assert_whole(store)
 
 
 def test_unchanged_since_lets_one_of_many_threads_win(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_processes_write_one_account_without_losing_or_sharing_uids(tmp_path: Pa
     assert all(process.returncode == 0 for process in writers)
     store = account(tmp_path)
     assert sorted(int(uid) for _, uid, _ in printed) == list(store.view(store.mailbox("INBOX").id).uids) == list(range(1, 121))
-    check_account(store)
+    assert_whole(store)
 
 
 def test_a_new_account_may_be_opened_by_several_processes_at_once(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_t_imap_16_kill_9_amid_writing_keeps_what_was_acknowledged_and_reuses_no
                 key, uid, _ = line.split()
                 assert acknowledged.setdefault(key, int(uid)) == int(uid)
     store = account(tmp_path)
-    check_account(store)
+    assert_whole(store)
     uids = set(store.view(store.mailbox("INBOX").id).uids)
     assert set(acknowledged.values()) <= uids
     assert len(set(acknowledged.values())) == len(acknowledged)

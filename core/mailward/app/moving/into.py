@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 class Brought:
     """How one folder went. name: here. there: in it at the source. known: of them, brought by an earlier run.
 
-    keeps_numbers: UIDs and UIDVALIDITY are those of the source. expunged: what the source has deleted and still holds, left out.
+    keeps_uids: UIDs and UIDVALIDITY are those of the source. expunged: what the source has deleted and still holds, left out.
     problems: what could not be read or stored as it was.
     """
 
@@ -39,7 +39,7 @@ class Brought:
     there: int = 0
     known: int = 0
     brought: int = 0
-    keeps_numbers: bool = False
+    keeps_uids: bool = False
     expunged: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ class Move:
             uidvalidity = 0
         if self._only_look:
             brought.brought = len(wanted)
-            brought.keeps_numbers = _would_keep(info, uidvalidity, wanted)
+            brought.keeps_uids = _would_keep(info, uidvalidity, wanted)
             return brought
         assert info is not None
         numbering = _Numbering(self._store, info, uidvalidity)
@@ -99,7 +99,7 @@ class Move:
             self._store_letters(info, self._source.fetch(folder, batch), numbering, brought)
         if numbering.keeps:
             self._store.apply([Renumber(info.id, uidvalidity, listing.uidnext)])
-        brought.keeps_numbers = numbering.keeps
+        brought.keeps_uids = numbering.keeps
         self._progress(name, len(wanted), len(wanted))
         return brought
 

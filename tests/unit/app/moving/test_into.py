@@ -70,7 +70,7 @@ def test_flags_dates_and_numbers_of_a_maildir(tmp_path: Path) -> None:
     os.utime(box / "cur/1500000000.a:2,FSa", (1_500_000_007, 1_500_000_007))
     os.utime(box / "cur/c", (1_400_000_000, 1_400_000_000))  # and b is a copy that has its time from today
     store = account(tmp_path / "store")
-    assert brought(MaildirSource(box), store)["INBOX"].keeps_numbers
+    assert brought(MaildirSource(box), store)["INBOX"].keeps_uids
     found = contents(store, "INBOX")
     assert {uid: (set(flags), date) for uid, (flags, date, _) in found.items()} == {
         9: ({"\\Flagged", "\\Seen", "$Label1"}, 1_500_000_007),
@@ -97,7 +97,7 @@ def test_where_other_mail_has_been_the_numbers_are_new(tmp_path: Path) -> None:
     (box / "dovecot-uidlist").write_text("3 V1234567 N5 G0\n4 :1.a\n")
     store = account(tmp_path / "store")
     store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
-    assert not brought(MaildirSource(box), store)["INBOX"].keeps_numbers
+    assert not brought(MaildirSource(box), store)["INBOX"].keeps_uids
     assert set(contents(store, "INBOX")) == {1, 2}
 
 
@@ -106,14 +106,14 @@ def test_a_dry_run_foretells_the_numbers(tmp_path: Path, uidvalidity: int, keeps
     box = made(tmp_path / "box", {"1.a__": letter(1)})
     (box / "dovecot-uidlist").write_text(f"3 V{uidvalidity} N5 G0\n4 :1.a\n")
     source, store = MaildirSource(box), account(tmp_path / "store")
-    assert foretold(source, store).keeps_numbers is keeps
-    assert brought(source, store)["INBOX"].keeps_numbers is keeps
-    assert foretold(source, store).keeps_numbers is keeps, "nothing is new"
+    assert foretold(source, store).keeps_uids is keeps
+    assert brought(source, store)["INBOX"].keeps_uids is keeps
+    assert foretold(source, store).keeps_uids is keeps, "nothing is new"
     store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])  # gets a UID that the source gives another message
     made(box, {"2.b__": letter(2)})
     (box / "dovecot-uidlist").write_text(f"3 V{uidvalidity} N6 G0\n4 :1.a\n5 :2.b\n")
-    assert not foretold(source, store).keeps_numbers
-    assert not brought(source, store)["INBOX"].keeps_numbers
+    assert not foretold(source, store).keeps_uids
+    assert not brought(source, store)["INBOX"].keeps_uids
 
 
 @pytest.mark.parametrize("numbers", ["3 V1234567 N4294967295 G0\n4 :1.a\n", "3 V1234567 N5 G0\n4294967290 :1.a\n"])
@@ -123,7 +123,7 @@ def test_numbers_that_leave_none_for_mail_to_come_are_given_anew(tmp_path: Path,
     store = account(tmp_path / "store")
     would_be = foretold(MaildirSource(box), store)
     found = brought(MaildirSource(box), store)["INBOX"]
-    assert found.brought == 1 and not found.keeps_numbers and "given anew" in found.problems[0]
+    assert found.brought == 1 and not found.keeps_uids and "given anew" in found.problems[0]
     assert would_be == found
     store.apply([append(store.mailbox("INBOX").id, b"A: 1\r\n\r\n")])
     assert set(contents(store, "INBOX")) == {1, 2}
@@ -246,7 +246,7 @@ def test_a_name_that_cannot_be_is_mended_and_told(tmp_path: Path) -> None:
 def test_keywords_that_cannot_be_stored_are_told_and_the_message_comes(tmp_path: Path) -> None:
     store = account(tmp_path)
     found = brought(Server(Folder("x", "x"), flags=("\\Seen", "\\Recent", "$Good", "b(d")), store)["x"]
-    assert (found.brought, found.keeps_numbers, len(found.problems)) == (1, True, 1)
+    assert (found.brought, found.keeps_uids, len(found.problems)) == (1, True, 1)
     assert "keywords $Good b(d were" in found.problems[0]
     assert contents(store, "x")[1][0] == {"\\Seen"}
 
@@ -257,7 +257,7 @@ def test_a_message_whose_uid_is_taken_and_whose_keywords_cannot_be_comes_and_so_
     store.apply([Renumber(store.mailbox("x").id, 7)])
     store.apply([append(store.mailbox("x").id, b"A: other mail\r\n\r\n")])
     found = brought(Server(Folder("x", "x"), Folder("y", "y"), flags=("\\Seen", "b(d")), store)
-    assert (found["x"].brought, found["x"].keeps_numbers, found["y"].brought) == (1, False, 1)
+    assert (found["x"].brought, found["x"].keeps_uids, found["y"].brought) == (1, False, 1)
     assert len(found["x"].problems) == 1 and "keywords b(d were" in found["x"].problems[0]
     assert contents(store, "x")[2][0] == {"\\Seen"} and store.mailbox("x").uidvalidity != 7
 
