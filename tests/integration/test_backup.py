@@ -131,6 +131,7 @@ def test_a_damaged_snapshot_is_noticed_and_not_restored(target: Server) -> None:
     target.stop()
     refused = target.run("restore", str(place(target)), "--replace", check=False)
     assert refused.returncode == 70 and pack.name in refused.stderr
+    assert f"mailward backup --to {place(target)} --afresh" in " ".join(refused.stderr.split())
     target.start()
     assert subjects(target) == {"one"}
 
@@ -167,6 +168,7 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     assert "1 accounts" in reader.types("backup --to")
     assert "TAKEN" in reader.types("backup list")
     assert "0 damaged" in reader.types("backup verify")
+    assert "1 accounts" in reader.types("backup --to")
     target.stop()
     assert "set aside" not in reader.types("restore")
     target.start()

@@ -42,6 +42,9 @@ def backup_command(
         Path | None, typer.Option("--to", help="The folder to add a snapshot to; made for the server's user when it is missing.")
     ] = None,
     account: Annotated[str | None, typer.Option("--account", help="Only the mail of this account.")] = None,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Read everything and link to no earlier snapshot, as after one was damaged.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +67,7 @@ def backup_command(
     with opened_directory(settings) as directory:
         accounts = {str(one.id): str(one.address) for one in directory.accounts() if only is None or one.id == only.id}
     with taking_turns(to), moving_bar() as progress:
-        taken = take_snapshot(settings, to, accounts, is_all=only is None, progress=progress)
+        taken = take_snapshot(settings, to, accounts, is_all=only is None, is_afresh=afresh, progress=progress)
     missing = taken.manifest.missing
     text = [f"{taken.path}: {len(taken.manifest.files):,} files, the mail of {len(accounts):,} accounts"]
     text += [f"  not in it: {one}" for one in missing]
@@ -106,8 +109,9 @@ def verify_command(
         for number, (name, what) in enumerate(damage(found), 1):
             progress(name, number, len(found.manifest.files))
             wrong += [what] if what else []
-    text = f"{found.path}: {len(found.manifest.files):,} files, {len(wrong):,} damaged"
-    show("\n".join([text, *(f"  {one}" for one in wrong)]), {**_data(found), "damaged": wrong}, as_json=as_json)
+    text = [f"{found.path}: {len(found.manifest.files):,} files, {len(wrong):,} damaged", *(f"  {one}" for one in wrong)]
+    text += [f"take one that shares no file with it: mailward backup --to {folder} --afresh"] if wrong else []
+    show("\n".join(text), {**_data(found), "damaged": wrong}, as_json=as_json)
     if wrong:
         raise typer.Exit(1)
 

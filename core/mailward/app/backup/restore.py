@@ -70,7 +70,11 @@ def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Pat
         )
     wrong = next((what for _, what in damage(snapshot, prefix) if what), None)
     if wrong is not None:
-        raise BackupError(f"{wrong}; nothing was restored. Take another snapshot, see: mailward backup list")
+        folder = snapshot.path.parent
+        raise BackupError(
+            f"{wrong}; nothing was restored. See mailward backup list {folder} for earlier ones (--snapshot NAME). Where the "
+            f"mail is still there, take one that shares no file with them: mailward backup --to {folder} --afresh"
+        )
 
 
 def _prepare(snapshot: Snapshot, targets: Mapping[str, Path], scratch: Path) -> None:

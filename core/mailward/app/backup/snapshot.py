@@ -1,6 +1,7 @@
 """What a backup folder holds: one folder a snapshot, complete in itself, with a manifest of every file.
 
-A file that has not changed is a hard link to that of an earlier snapshot, so an old snapshot can be removed at any time.
+A file that has not changed is a hard link to that of an earlier snapshot, so an old snapshot can be removed at any time. It is
+one file then: where the disk damages it, it is damaged in all of them.
 """
 
 import hashlib
@@ -77,7 +78,7 @@ def _manifest(path: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except msgspec.MsgspecError as error:
-        raise BackupError(f"{path / MANIFEST} is damaged ({error}); take another snapshot") from error
+        raise BackupError(f"{path / MANIFEST} is damaged ({error}); move {path} elsewhere, and the others can be used") from error
     if manifest.version != VERSION:
         raise BackupError(f"{path / MANIFEST} is of form {manifest.version}, this release reads form {VERSION}")
     if (wrong := next((name for name in manifest.files if not _is_inside(name)), None)) is not None:

@@ -52,14 +52,17 @@ def taking_turns(folder: Path) -> Iterator[None]:
         yield
 
 
-def take_snapshot(config: Config, folder: Path, accounts: Mapping[str, str], *, is_all: bool, progress: Progress) -> Snapshot:
+def take_snapshot(
+    config: Config, folder: Path, accounts: Mapping[str, str], *, is_all: bool, progress: Progress, is_afresh: bool = False
+) -> Snapshot:
     """A new snapshot in `folder`. accounts: id -> address, whose mail it is to hold; is_all: and everything else.
 
+    is_afresh: everything is read, and nothing is a link to an earlier snapshot, whose files may be damaged.
     What was left by one that was killed is removed. Raises BackupError, StorageError, OSError.
     """
     for left in folder.glob(f"*{UNFINISHED}"):
         shutil.rmtree(left)
-    before = snapshots_in(folder)
+    before = [] if is_afresh else snapshots_in(folder)
     made_at = datetime.now(UTC)
     path = folder / f"{made_at:%Y%m%dT%H%M%S.%fZ}"
     draft = path.with_name(path.name + UNFINISHED)
@@ -126,11 +129,19 @@ def _copy(source: Path, target: Path, earlier: Path | None, kept: Kept | None) -
         ):
             return kept
         made = _copied(source, target, state.st_size, state.st_mtime_ns)
-    if kept is not None and (kept.size_octets, kept.sha256) == (made.size_octets, made.sha256):
-        target.unlink()
-        if not _linked(earlier, target):
-            raise BackupError(f"{earlier} has gone while a snapshot was made; take it again")
+    if kept is not None and kept.sha256 == made.sha256 and _is_whole(earlier, kept):
+        link = target.with_name(f"{target.name}.new")
+        if _linked(earlier, link):
+            link.replace(target)
     return made
+
+
+def _is_whole(earlier: Path | None, kept: Kept) -> bool:
+    """Whether the file has what its manifest says, so that a good copy is not given up for a damaged one."""
+    try:
+        return earlier is not None and hash_of(earlier) == kept.sha256
+    except OSError:
+        return False
 
 
 def _linked(earlier: Path | None, target: Path) -> bool:

@@ -1,0 +1,71 @@
+"""Snapshots share files with earlier ones, and no damage that can be seen."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailward.app.alone import config_of_nothing
+from mailward.app.backup.snapshot import Snapshot, damage
+from mailward.app.backup.take import take_snapshot
+from support.stores import ALICE, append, embedded
+
+
+@pytest.fixture(autouse=True)
+def mail(tmp_path: Path) -> None:
+    store = embedded(tmp_path / "data/accounts")
+    alice = store.open(ALICE)
+    alice.apply([append(alice.mailbox("INBOX").id, b"Subject: one\r\n\r\n")])
+    store.close()
+
+
+def _take(tmp_path: Path, *, is_afresh: bool = False) -> Snapshot:
+    target = tmp_path / "backup"
+    target.mkdir(exist_ok=True)
+    accounts = {str(ALICE): "alice@example.org"}
+    return take_snapshot(
+        config_of_nothing(tmp_path / "data"), target, accounts, is_all=False, is_afresh=is_afresh, progress=lambda *_: None
+    )
+
+
+def _file(snapshot: Snapshot, pattern: str) -> Path:
+    (found,) = snapshot.path.rglob(pattern)
+    return found
+
+
+def _damage(file: Path) -> None:
+    octets = file.read_bytes()
+    file.write_bytes(octets[:-1] + bytes([octets[-1] ^ 1]))
+
+
+def _damaged(snapshot: Snapshot) -> list[str]:
+    return [what for _, what in damage(snapshot) if what]
+
+
+def test_what_is_the_same_is_one_file_in_two_snapshots(tmp_path: Path) -> None:
+    first, second = _take(tmp_path), _take(tmp_path)
+    for pattern in ("*.pack", "index.sqlite"):
+        assert _file(first, pattern).samefile(_file(second, pattern))
+    assert not [*second.path.rglob("*.new")]
+
+
+def test_a_snapshot_made_afresh_and_those_after_it_have_no_damage_of_earlier_ones(tmp_path: Path) -> None:
+    _damage(_file(_take(tmp_path), "*.pack"))
+    assert _damaged(_take(tmp_path)), "it is a link that nobody has read"
+    assert not _damaged(_take(tmp_path, is_afresh=True))
+    assert not _damaged(_take(tmp_path))
+
+
+def test_a_good_copy_is_not_given_up_for_a_damaged_one(tmp_path: Path) -> None:
+    _damage(_file(_take(tmp_path), "index.sqlite"))
+    assert not _damaged(_take(tmp_path))
+
+
+def test_where_the_file_system_has_no_links_everything_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    first, second = _take(tmp_path), _take(tmp_path)
+    assert not _damaged(first) and not _damaged(second)
+    assert not _file(first, "index.sqlite").samefile(_file(second, "index.sqlite"))
