@@ -1,8 +1,8 @@
 """Which accounts share something with whom? An index beside all accounts, so that a LIST need not open each of them.
 
-What counts is what an account itself says it grants; this may name one that grants nothing any more, or, after a restore, miss
-one until it is opened. It is written under the account's lock: before a grant is, and when the account is opened. A damaged one
-is set aside, and another is made of what all accounts say.
+What counts is what an account itself says it grants; this may name one that grants nothing any more. It is written
+under the account's lock: before a grant is, and when the account is opened. A damaged one is set aside, and another is made of
+what all accounts say.
 """
 
 import json

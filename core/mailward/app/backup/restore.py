@@ -56,6 +56,7 @@ def restore(
     for place in places:
         if (scratch / place).exists():
             _put(scratch / place, config.data / place, aside / place)
+    _tell_grants(config, [AccountId(place.name) for place in places if place.parts[0] == "accounts"])
     shutil.rmtree(scratch)
     os.sync()
     return aside if aside.exists() else None
@@ -122,6 +123,16 @@ def _renumber(config: Config, scratch: Path, account: AccountId, *, is_another: 
         mail = store.open(account)
         mail.pass_over(given.and_all_below(int(time.time())))
         mail.apply([Renumber(info.id) for info in mail.mailboxes() if is_another or _state(info) not in now])
+
+
+def _tell_grants(config: Config, accounts: Sequence[AccountId]) -> None:
+    """What each of them shares to the index of all accounts, which is in no snapshot: opening an account writes it there."""
+    with (
+        closing(Hints(config.data / "hints")) as hints,
+        closing(EmbeddedStore(config.data / "accounts", Disk(), hints, expunged_kept_s=config.expunged_kept_s)) as store,
+    ):
+        for account in accounts:
+            store.open(account)
 
 
 def _present(config: Config, account: AccountId) -> tuple[Given, set[tuple[str, int, int, int]]]:

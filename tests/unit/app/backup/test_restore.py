@@ -1,5 +1,6 @@
 """What is restored gives no number that has been given before, whoever remembers it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple
@@ -19,7 +20,7 @@ from mailward.model.ids import AccountId, Uid
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import AccountStore
 from mailward.store.embedded import EmbeddedStore
-from mailward.store.ops import Append, CreateMailbox
+from mailward.store.ops import Append, CreateMailbox, SetRights
 from mailward.store.uids import Given
 from support.installation import installation
 from support.storecheck import RECEIVED_AT
@@ -79,3 +80,15 @@ def test_t_q_21_what_was_moved_to_another_account_before_a_restore_costs_nothing
         assert bob.mailbox("INBOX").exists == 0
         after = numbers_of_one_more(bob)
         assert all(new > old for new, old in zip(astuple(after), astuple(before), strict=True)), (before, after)
+
+
+def test_who_was_granted_a_mailbox_finds_it_after_a_restore_before_its_owner_comes(tmp_path: Path) -> None:
+    config = load_config(installation(tmp_path))
+    with accounts(config) as (_, bob):
+        bob.apply([SetRights(bob.mailbox("INBOX").id, "account:alice", "add", "lr")])
+    (tmp_path / "backup").mkdir()
+    snapshot = take_snapshot(config, tmp_path / "backup", {BOB: "bob@example.test"}, is_all=False, progress=lambda *_: None)
+    shutil.rmtree(config.data / "accounts")
+    restore(config, snapshot, None, replace=False)
+    with closing(EmbeddedStore(config.data / "accounts", Disk(), NoHints())) as store:
+        assert store.sharing_with({"account:alice"}) == (BOB,)
