@@ -35,6 +35,8 @@ from mailward.store.textmarks import FILE as MARKS_FILE
 _CHUNK_OCTETS = 1024 * 1024
 _LEFT_OUT = ("spool", "run", "hints", "pop3", "restoring")
 """Of the data folder: the queue, and what belongs to running processes and to a restore."""
+_DRAFTS = f"????????T??????.??????Z{UNFINISHED}"
+"""Snapshots that are being made. Other names in the folder are somebody else's."""
 _PASSING = (*COMPANIONS, ".lock", ".new")
 
 Progress = Callable[[str, int, int], None]
@@ -60,7 +62,7 @@ def take_snapshot(
     is_afresh: everything is read, and nothing is a link to an earlier snapshot, whose files may be damaged.
     What was left by one that was killed is removed. Raises BackupError, StorageError, OSError.
     """
-    for left in folder.glob(f"*{UNFINISHED}"):
+    for left in folder.glob(_DRAFTS):
         shutil.rmtree(left)
     before = [] if is_afresh else snapshots_in(folder)
     made_at = datetime.now(UTC)

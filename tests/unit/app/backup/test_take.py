@@ -61,6 +61,15 @@ def test_a_good_copy_is_not_given_up_for_a_damaged_one(tmp_path: Path) -> None:
     assert not _damaged(_take(tmp_path))
 
 
+def test_a_draft_that_was_left_is_removed_and_what_is_somebody_elses_stays(tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    for name in ("20261102T100000.000001Z.part/data", "films.part"):
+        (target / name).mkdir(parents=True)
+    (target / "film.part").write_bytes(b"half of it")
+    taken = _take(tmp_path)
+    assert {path.name for path in target.iterdir()} == {"films.part", "film.part", taken.path.name}
+
+
 def test_where_the_file_system_has_no_links_everything_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
