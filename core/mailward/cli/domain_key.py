@@ -87,8 +87,8 @@ def retire_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the keys that signed before. That is for a week after others took their place; the records to take out of DNS are
-    printed.
+    """Delete the keys that signed before. It can be done a week after others took their place. The records to take out of DNS
+    are printed.
 
     Example: mailward domain key retire example.org
     """

@@ -110,7 +110,7 @@ def record_of(store: DecisionStore, which: str, config: Config) -> DecisionRecor
         if record is None:
             noted(config, which)
             record = store.get(QueueId(which))
-    if record is None and "@" in which:
+    if record is None and "@" in which and not which.startswith("<"):
         fail(f"{which} is no id: --from {which} and --to {which} find messages by address", USAGE)
     if record is None:
         fail("no message has been judged yet" if which == "last" else f"nothing is known of {which}", NO_INPUT)

@@ -98,8 +98,8 @@ class Given:
     @classmethod
     def load(cls, connection: sqlite3.Connection) -> "Given":
         row = connection.execute(
-            "SELECT last_uidvalidity, last_message, last_email, last_thread, coalesce(max(seq), 0)"
-            " FROM account, sqlite_sequence WHERE name = 'mailbox'"
+            "SELECT last_uidvalidity, last_message, last_email, last_thread,"
+            " (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'mailbox') FROM account"
         ).fetchone()
         return cls(*(min(number, MAX_FOREIGN_UIDVALIDITY) for number in row))  # in a damaged account they may be anything
 
