@@ -23,6 +23,7 @@ need postfix postfix
 need smtp-source postfix
 need dovecot dovecot-imapd
 need /usr/lib/dovecot/lmtp dovecot-lmtpd
+need /usr/lib/dovecot/pop3 dovecot-pop3d
 need sieve-test dovecot-sieve
 need mutt mutt
 need neomutt neomutt

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority
+from support.clients import Pop3, fetchmail_keeps, mpop_keeps
 from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, Dovecot, dovecot
 from support.faults import Action, Fault, with_fault
@@ -176,6 +177,27 @@ def test_a_maildir_of_dovecot_comes_with_its_numbers(target: Server) -> None:
         assert sum(one["brought"] for one in again["folders"]) == 0
 
 
+@pytest.mark.parametrize("way", ["imap", "maildir"])
+def test_pop3_clients_go_on_at_the_new_server_and_download_nothing_again(way: str, target: Server, tmp_path: Path) -> None:
+    """fetchmail and mpop, which keep what they have seen by its unique-id: of RFC 1939 section 7, and of nothing else."""
+    authority = Authority(tmp_path)
+    with dovecot("maildir", pop3=True, certificate=authority.issue("localhost")) as source:
+        fill(source, 60)
+        there = Pop3(source.pop3_port, "stls", DOVECOT_PASSWORD, authority.file)
+        here = Pop3(target.port("pop3s"), "implicit", PASSWORD, target.folder / "tls/certificate.pem")
+        for keep in (fetchmail_keeps, mpop_keeps):
+            assert keep(there, USER, tmp_path) > 5
+            assert keep(there, USER, tmp_path) == 0
+        if way == "imap":
+            by_imap(target, source)
+        else:
+            target.run("import", "maildir", str(source.mail), "--account", DEMO)
+    with target.imap() as client:
+        client.append("INBOX", "", "", letter(1001, random.Random(1)))
+    for keep in (fetchmail_keeps, mpop_keeps):
+        assert keep(here, DEMO, tmp_path) == 1, "what is new, and nothing else"
+
+
 def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) -> None:
     reader = Reader("how-to/move-in.md", target, tmp_path, "mailward account add alice@example.org")
     postmark = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
@@ -190,6 +212,7 @@ def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) 
         reader.stands_for = {"mail.example.net": there, "--user alice": f"--user {USER}", "alice@example.org": DEMO}
         assert "would be brought" in reader.types("import imap")
         assert re.search(r"INBOX .* kept", reader.types("import imap"))
+        assert "0 messages brought" in reader.types("import imap"), "all has come"
         assert re.search(r"INBOX .* new", reader.types("import maildir"))
     assert "Friends" in reader.types("import mbox Mail")
     assert "1 messages brought" in reader.types("import mbox spool")

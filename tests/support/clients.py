@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from support.processes import program
 from support.server import Server
@@ -139,3 +141,55 @@ def fetchmail_fetches(target: Server, home: Path, account: str, password: str) -
     os.environ.pop("FETCHMAILHOME", None)
     run_program([program("fetchmail", "fetchmail"), "-f", str(rc), "--idfile", str(home / "ids"), "--nosyslog"], home)
     return [file.read_bytes() for file in sorted(inbox.iterdir())]
+
+
+@dataclass(frozen=True)
+class Pop3:
+    """A POP3 server on localhost. tls: from the beginning, or by STLS."""
+
+    port: int
+    tls: Literal["implicit", "stls"]
+    password: str
+    certificate: Path
+
+
+def fetchmail_keeps(server: Pop3, user: str, home: Path) -> int:
+    """How many messages fetchmail takes that it has not seen yet at a server of this name; all are left there."""
+    tls = "ssl" if server.tls == "implicit" else "sslproto TLS1.2+"
+    rc = secret_file(
+        home / "keeping",
+        f"""set no syslog
+poll localhost protocol pop3 service {server.port} uidl
+  user "{user}" password "{server.password}" {tls} sslcertck sslcertfile {server.certificate}
+  keep mda "cat >/dev/null"
+""",
+    )
+    command = [program("fetchmail", "fetchmail"), "-v", "-f", str(rc), "--idfile", str(home / "seen-by-fetchmail"), "--nodetach"]
+    said = run_program(command, home, codes=(0, 1))  # 1: there was nothing to take
+    return len(re.findall(rb"^reading message", said, re.MULTILINE))
+
+
+def mpop_keeps(server: Pop3, user: str, home: Path) -> int:
+    """The same by mpop."""
+    rc = secret_file(
+        home / "mpoprc",
+        f"""account a
+host localhost
+port {server.port}
+tls on
+tls_starttls {"off" if server.tls == "implicit" else "on"}
+tls_trust_file {server.certificate}
+user {user}
+password {server.password}
+auth plain
+uidls_file {home}/seen-by-mpop
+delivery maildir {home}/by-mpop
+keep on
+""",
+    )
+    folder = home / "by-mpop"
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    before = len([*(folder / "new").iterdir()])
+    run_program([program("mpop", "mpop"), "-C", str(rc), "a"], home)
+    return len([*(folder / "new").iterdir()]) - before

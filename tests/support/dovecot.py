@@ -31,6 +31,17 @@ service lmtp {{
   }}
 }}
 """
+_POP3 = """\
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {port}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+"""
 _IMAPSIEVE = """\
 protocol imap {{
   mail_plugins = imap_sieve
@@ -47,16 +58,20 @@ plugin {{
 class Dovecot:
     """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too. mail: of its user.
 
+    pop3: it serves POP3 on `pop3_port`, with its unique-ids as it makes them unless it is told otherwise.
     certificate: with STARTTLS, else in clear. imapsieve: further users, and the scripts that their commands meet.
     """
 
     def __init__(
-        self, folder: Path, mail_format: str, *, lmtp: bool, certificate: Issued | None, imapsieve: Mapping[str, str]
+        self, folder: Path, mail_format: str, *, lmtp: bool, pop3: bool, certificate: Issued | None, imapsieve: Mapping[str, str]
     ) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
         if lmtp:
             program("/usr/lib/dovecot/lmtp", "dovecot-lmtpd")
+        if pop3:
+            program("/usr/lib/dovecot/pop3", "dovecot-pop3d")
         self.port = free_port()
+        self.pop3_port = free_port()
         self.lmtp_socket = folder / "run/lmtp"
         self.lmtp_port = free_port()
         self.mail = folder / "mail" / USER
@@ -76,7 +91,7 @@ class Dovecot:
             f"""base_dir = {folder / "run"}
 state_dir = {folder / "state"}
 log_path = /dev/stderr
-protocols = imap{" lmtp" if lmtp else ""}
+protocols = imap{" lmtp" if lmtp else ""}{" pop3" if pop3 else ""}
 listen = 127.0.0.1
 {_tls(certificate)}
 disable_plaintext_auth = no
@@ -107,7 +122,7 @@ service imap-login {{
 service anvil {{
   chroot =
 }}
-{_LMTP.format(port=self.lmtp_port) if lmtp else ""}{_IMAPSIEVE.format(folder=folder) if imapsieve else ""}"""
+{_LMTP.format(port=self.lmtp_port) if lmtp else ""}{_POP3.format(port=self.pop3_port) if pop3 else ""}{_IMAPSIEVE.format(folder=folder) if imapsieve else ""}"""
         )
         self._process = RunningProgram([dovecot, "-F", "-c", str(self._config)], self._log)
         self._process.wait_until(lambda: greets(self.port, b"* OK"))
@@ -128,13 +143,14 @@ def dovecot(
     mail_format: str = "mdbox",
     *,
     lmtp: bool = False,
+    pop3: bool = False,
     certificate: Issued | None = None,
     imapsieve: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Dovecot]:
     """A running Dovecot with an empty mailbox."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-dovecot-"))
     folder.chmod(0o755)
-    made = Dovecot(folder, mail_format, lmtp=lmtp, certificate=certificate, imapsieve=imapsieve)
+    made = Dovecot(folder, mail_format, lmtp=lmtp, pop3=pop3, certificate=certificate, imapsieve=imapsieve)
     try:
         yield made
     finally:

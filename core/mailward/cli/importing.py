@@ -15,6 +15,7 @@ from mailward.app.moving.into import Brought, Move
 from mailward.app.moving.maildir import MaildirSource
 from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.source import Source, SourceError
+from mailward.app.moving.uidl_format import UidlFormat, UidlFormatError
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
     ConfigOption,
@@ -26,7 +27,7 @@ from mailward.cli.options import (
     config_of,
     password_from,
 )
-from mailward.cli.output import NO_INPUT, SOFTWARE, fail, show, table
+from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.refusals import StoreRefusal
 
@@ -45,6 +46,16 @@ WithoutOption = Annotated[
     list[str] | None, typer.Option("--without", help="A folder to leave out, by the name it has there; may be given often.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be brought.")]
+
+UidlFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pop3-uidl-format",
+        metavar="FORMAT",
+        help="How its POP3 server makes unique-ids, as Dovecot's pop3_uidl_format has it: of %u (UID), %v (UIDVALIDITY) and, "
+        "from a Maildir, %f (file name). Needed where it is not %08Xu%08Xv of a Dovecot or %v.%u of a Cyrus.",
+    ),
+]
 
 NOT_ALL = 2
 """Something could not be read, or not be stored as it was."""
@@ -67,20 +78,22 @@ class ImapTls(Enum):
 def maildir_command(
     path: Annotated[Path, typer.Argument(help="The Maildir of one account, with its folders in it.")],
     account: AccountOption,
+    pop3_uidl_format: UidlFormatOption = None,
     without: WithoutOption = None,
     dry_run: DryRunOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the mail of a Maildir. Folders, flags, keywords and dates come along, UIDs and POP3 unique-ids as Dovecot kept
-    them.
+    them or makes them of the UIDs.
 
     UIDs are kept where the mailbox here is empty. Run it again after an interruption, or to bring what is new: nothing comes
     twice. What could not be read is listed, and the exit code is 2 then.
 
     Example: mailward import maildir /var/mail/alice/Maildir --account alice@example.org
     """
-    _bring(lambda: Apart(MaildirSource(path)), account, without, dry_run, config, as_json)
+    uidl_format = _uidl_format(pop3_uidl_format)
+    _bring(lambda: Apart(MaildirSource(path, uidl_format)), account, without, dry_run, config, as_json)
 
 
 @app.command("mbox")
@@ -128,6 +141,7 @@ def imap_command(
     ] = None,
     password_stdin: PasswordStdin = False,
     password_file: PasswordFile = None,
+    pop3_uidl_format: UidlFormatOption = None,
     without: WithoutOption = None,
     dry_run: DryRunOption = False,
     config: ConfigOption = None,
@@ -143,9 +157,19 @@ def imap_command(
     """
     from mailward.app.moving.imap import PORTS, ImapSource, Login  # only this command needs the library
 
+    uidl_format = _uidl_format(pop3_uidl_format)
+    if uidl_format is not None and uidl_format.has_files:
+        fail("--pop3-uidl-format: IMAP tells no names of files; %f is for import maildir", USAGE)
     password = password_from(password_stdin, password_file) or os.environ.get(_FROM_ENVIRONMENT) or ask_password()
     login = Login(host, port or PORTS[tls.value], tls.value, user or account, password, ca_file)
-    _bring(lambda: ImapSource(login), account, without, dry_run, config, as_json)
+    _bring(lambda: ImapSource(login, uidl_format), account, without, dry_run, config, as_json)
+
+
+def _uidl_format(text: str | None) -> UidlFormat | None:
+    try:
+        return None if text is None else UidlFormat(text)
+    except UidlFormatError as error:
+        fail(f"--pop3-uidl-format: {error}", USAGE)
 
 
 def _bring(

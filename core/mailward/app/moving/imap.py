@@ -18,6 +18,7 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of
+from mailward.app.moving.uidl_format import CYRUS, DOVECOT, UidlFormat
 from mailward.formats.mailbox_names import INBOX, SEPARATOR, SPECIAL_USES
 
 Tls = Literal["implicit", "starttls", "none"]
@@ -33,6 +34,9 @@ _LISTED = 500
 """Messages whose sizes are asked for at once, by a command whose length every server takes."""
 _CONNECT_S = 30.0
 _ANSWER_S = 300.0
+
+_UIDL_FORMATS = {"dovecot": DOVECOT, "cyrus": CYRUS}
+"""Of servers by the first word of their names (RFC 2971), as their POP3 makes unique-ids unless it is told otherwise."""
 
 T = TypeVar("T")
 
@@ -50,12 +54,17 @@ class Login:
 
 
 class ImapSource:
-    """Connected and logged in; raises SourceError when that fails."""
+    """Connected and logged in; raises SourceError when that fails.
 
-    def __init__(self, login: Login) -> None:
+    uidl_format: of its POP3, None for that which its name promises.
+    """
+
+    def __init__(self, login: Login, uidl_format: UidlFormat | None = None) -> None:
         self._login = login
         self._client = self._connected()
         self._open: str | None = None
+        self._uidl_format = uidl_format or _UIDL_FORMATS.get(self._server_name())
+        self._uidvalidities: dict[str, int] = {}
 
     def _connected(self) -> IMAPClient:
         login = self._login
@@ -109,6 +118,18 @@ class ImapSource:
             self._client = self._connected()
         raise AssertionError
 
+    def _server_name(self) -> str:
+        """The first word of what the server calls itself, in small letters; "" where it does not say."""
+        if not self._asked(lambda client: client.has_capability("ID")):
+            return ""
+        try:
+            answer = self._asked(lambda client: client.id_())
+        except IMAPClientError:
+            return ""
+        words = [word for word in answer[0] if isinstance(word, bytes)] if answer and isinstance(answer[0], tuple) else []
+        fields = {key.lower(): value for key, value in zip(words[::2], words[1::2], strict=False)}
+        return fields.get(b"name", b"").decode("ascii", "replace").lower().partition(" ")[0]
+
     def folders(self) -> list[Folder]:
         try:
             prefix = self._prefix()
@@ -138,6 +159,7 @@ class ImapSource:
             opened = self._asked(lambda client: client.select_folder(folder.place, readonly=True))
             self._open = folder.place
             uidvalidity, exists = int(opened[b"UIDVALIDITY"]), int(opened[b"EXISTS"])
+            self._uidvalidities[folder.place] = uidvalidity
             refs = [ref for first in range(1, exists + 1, _LISTED) for ref in self._refs(folder, uidvalidity, first, exists)]
         except (IMAPClientError, KeyError) as error:
             raise FolderError(f"{self._login.host}: the folder {folder.place} cannot be listed: {error}") from error
@@ -170,21 +192,23 @@ class ImapSource:
     def _letters(self, folder: Folder, refs: Sequence[Ref]) -> list[Letter]:
         wanted = ["FLAGS", "INTERNALDATE", "BODY.PEEK[]"]
         found = self._asked(lambda client: client.fetch([ref.uid for ref in refs], wanted), folder.place)
-        return [_letter(folder, ref, found.get(ref.uid, {})) for ref in refs]
+        uidvalidity = self._uidvalidities.get(folder.place, 0)
+        uidls = [self._uidl_format.of(ref.uid, uidvalidity) if self._uidl_format else None for ref in refs]
+        return [_letter(folder, ref, found.get(ref.uid, {}), uidl) for ref, uidl in zip(refs, uidls, strict=True)]
 
     def close(self) -> None:
         with suppress(IMAPClientError, OSError):
             self._client.logout()
 
 
-def _letter(folder: Folder, ref: Ref, item: dict[bytes, object]) -> Letter:
+def _letter(folder: Folder, ref: Ref, item: dict[bytes, object], uidl: str | None) -> Letter:
     octets, at, flags = item.get(b"BODY[]"), item.get(b"INTERNALDATE"), item.get(b"FLAGS")
     if not isinstance(octets, bytes) or not octets:
         return Letter(ref, None, problem=f"{folder.place} UID {ref.uid}: the server did not give it; it may have been deleted")
     names = (
         tuple(flag.decode("ascii", "replace") for flag in flags if isinstance(flag, bytes)) if isinstance(flags, tuple) else ()
     )
-    return Letter(ref, octets, names, at if isinstance(at, datetime) else None)
+    return Letter(ref, octets, names, at if isinstance(at, datetime) else None, uidl)
 
 
 def _said(error: Exception) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, Source
-from mailward.formats.mailbox_names import fitting
+from mailward.formats.mailbox_names import INBOX, fitting
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
 from mailward.store.names import normalise_name
@@ -208,7 +208,7 @@ def _append(info: MailboxInfo, letter: Letter, octets: bytes) -> Append:
         letter.internal_date or datetime.now(UTC),
         tuple(flag for flag in flags if flag in SYSTEM_FLAGS or not flag.startswith("\\")),
         letter.ref.key,
-        letter.pop3_uidl,
+        letter.pop3_uidl if info.name == INBOX else None,  # no POP3 client sees another mailbox
         Uid(letter.ref.uid) if letter.ref.uid else None,
     )
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of, with_crlf
+from mailward.app.moving.uidl_format import DOVECOT, UidlFormat
 from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.formats.maildir import (
@@ -17,6 +18,7 @@ from mailward.formats.maildir import (
     SUBSCRIPTIONS,
     UID_LIST,
     Numbered,
+    UidList,
     base_of,
     delivered_at,
     flags_of,
@@ -30,10 +32,14 @@ _COPIED_S = 86_400
 
 
 class MaildirSource:
-    """Raises SourceError when there is no Maildir."""
+    """Raises SourceError when there is no Maildir.
 
-    def __init__(self, path: Path) -> None:
+    uidl_format: of its POP3 server, for messages whose unique-id Dovecot has not saved; None for Dovecot's usual one.
+    """
+
+    def __init__(self, path: Path, uidl_format: UidlFormat | None = None) -> None:
         self._path = path.resolve()
+        self._uidl_format = uidl_format or DOVECOT
         if not _is_maildir(self._path):
             raise SourceError(f"{path} is no Maildir: it has no folders cur and new (links are not followed)")
 
@@ -84,10 +90,15 @@ class MaildirSource:
         path = Path(folder.place)
         keywords = read_keywords(self._text(path / KEYWORDS) or "")
         numbers = read_uid_list(self._text(path / UID_LIST) or "")
-        known: Mapping[str, Numbered] = numbers.messages if numbers else {}
         has_moved = any(not Path(ref.place).exists() for ref in refs)
         now = {base: place for base, place, _ in _message_files(self._path, path)} if has_moved else {}
-        return [_letter(self._path, ref, now, keywords, known) for ref in refs]
+        return [_letter(self._path, ref, now, keywords, self._uidl(ref, numbers)) for ref in refs]
+
+    def _uidl(self, ref: Ref, numbers: UidList | None) -> str | None:
+        base = base_of(Path(ref.place).name)
+        known = numbers.messages.get(base) if numbers else None
+        saved = known.pop3_uidl if known else None
+        return saved or self._uidl_format.of(ref.uid, numbers.uidvalidity if numbers else 0, base)
 
     def _text(self, path: Path) -> str | None:
         try:
@@ -102,7 +113,7 @@ class MaildirSource:
         return
 
 
-def _letter(root: Path, ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], known: Mapping[str, Numbered]) -> Letter:
+def _letter(root: Path, ref: Ref, now: Mapping[str, str], keywords: Mapping[str, str], uidl: str | None) -> Letter:
     """now: base -> its file by now, since a file changes its name with its flags."""
     base = base_of(Path(ref.place).name)
     path = Path(now.get(base, ref.place))
@@ -116,7 +127,6 @@ def _letter(root: Path, ref: Ref, now: Mapping[str, str], keywords: Mapping[str,
     named = delivered_at(path.name)
     at = named if named is not None and mtime > named + _COPIED_S else mtime
     flags = flags_of(path.name, keywords)
-    uidl = known[base].pop3_uidl if base in known else None
     return Letter(ref, with_crlf(octets), flags, datetime.fromtimestamp(max(0, at), UTC), uidl)
 
 

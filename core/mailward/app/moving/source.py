@@ -56,7 +56,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. octets: with CRLF line ends; None when it could not be read, and then `problem` says why."""
+    """One message. octets: with CRLF line ends; None when it could not be read, and then `problem` says why.
+
+    pop3_uidl: what POP3 clients know it by there, of which only INBOX's are of use.
+    """
 
     ref: Ref
     octets: bytes | None
