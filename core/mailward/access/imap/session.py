@@ -213,7 +213,7 @@ class Session(Hearing):
             raise
 
     def count_bad(self) -> None:
-        """One more command that was none, or login that failed; too many end the session."""
+        """One more command that was none, or login that failed; too many end the session, after a login only if in a row."""
         self._bad += 1
         if self._bad >= MAX_BAD_COMMANDS:
             self._goodbye = "Too many bad commands"
@@ -248,6 +248,8 @@ class Session(Hearing):
             completion = await command.function(self, arguments)
             if command.tells_changes:
                 await self.tell_outcome(expunge=command.tells_expunged)
+            if self.is_logged_in:  # who guesses passwords is not forgiven for a NOOP
+                self._bad = 0
             return tag + b" OK " + (completion or f"{name} completed").encode("ascii") + b"\r\n"
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             raise

@@ -5,6 +5,7 @@ import base64
 import pytest
 import scramp
 
+from mailward.access.imap.session import MAX_BAD_COMMANDS
 from support.imap import PASSWORD, Client, Office
 
 NAME = "alice@example.test"
@@ -103,3 +104,23 @@ async def test_a_client_that_gives_up_in_the_middle(office: Office) -> None:
     client.wire.feed(b"*\r\n")
     assert await client.line() == b"s BAD Authentication cancelled"
     await client.ok(f"LOGIN {NAME} {PASSWORD}")
+
+
+async def test_before_a_login_all_bad_commands_count(office: Office) -> None:
+    client = Client(office)
+    await client.line()
+    for _ in range(MAX_BAD_COMMANDS):
+        await client.ok("NOOP")
+        assert (await client.command("NOSUCH"))[-1].startswith(b"BAD ")
+    assert await client.line() == b"* BYE Too many bad commands"
+
+
+async def test_behind_a_login_bad_commands_count_until_one_succeeds(office: Office) -> None:
+    client = await Client(office).login()
+    for _ in range(2):
+        for _ in range(MAX_BAD_COMMANDS - 1):
+            assert (await client.command("NOSUCH"))[-1].startswith(b"BAD ")
+        await client.ok("NOOP")
+    for _ in range(MAX_BAD_COMMANDS):
+        await client.command("NOSUCH")
+    assert await client.line() == b"* BYE Too many bad commands"
