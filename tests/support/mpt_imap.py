@@ -15,6 +15,7 @@ ANY = "\x01"
 """What stands in for anything, in what is wanted."""
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _TAGGED = re.compile(rb"(?:\S+ )?(OK|NO|BAD)\b *(.*)", re.DOTALL)
+_TAGGED_PATTERN = re.compile(r"\w+ (?:OK|NO|BAD) (?:\\\[.*?\\\])?")
 _SERVERS_OWN = re.compile(r"\[(?:HIGHESTMODSEQ|UIDVALIDITY|MAILBOXID)\]")
 _EXHAUSTIVE = re.compile(r"(?:LIST|LSUB) .*|EXPUNGE|SEARCH|\d+ (?!FLAGS|UID|MODSEQ).*")
 """Of these a server says none beside those that are wanted."""
@@ -55,6 +56,16 @@ class Voice:
             tagged -= not reply.startswith(b"* ") or reply.startswith(b"* BAD")
         return found
 
+    def answer_as_written(self, step: Step) -> list[str]:
+        """All up to a reply that begins as the step's last answer does, or the end of the session."""
+        last = step.answers[-1].replace("\\", "").partition(" ")[0]
+        found: list[str] = []
+        while reply := self.reply():
+            found.append(reply.decode("latin-1"))
+            if found[-1].partition(" ")[0] == last or reply.startswith(b"* BYE"):
+                break
+        return found
+
     def close(self) -> None:
         self._file.close()
         self._socket.close()
@@ -75,6 +86,15 @@ def wanted_by(step: Step) -> list[bytes]:
     """The replies that its patterns are of, with ANY where a pattern leaves something open."""
     file = io.BytesIO("\r\n".join(map(_plain, step.answers)).encode("latin-1") + b"\r\n")
     return [*iter(lambda: read_reply(file), b"")]
+
+
+def unmatched(step: Step, found: Sequence[str]) -> Iterator[str]:
+    """Which of its patterns, as regular expressions of whole replies, are of none; of tagged ones the words for people are left out."""
+    for pattern in step.answers:
+        words = _TAGGED_PATTERN.match(pattern)
+        whole = f"{words[0]}.*" if words else r"\+.*" if pattern.startswith(r"\+") else pattern
+        if not any(re.fullmatch(whole, reply) for reply in found):
+            yield f"{pattern!r} is wanted, not {found!r}"
 
 
 def _plain(pattern: str) -> str:
