@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 
 _TOGETHER = 20
 """Messages: a bit."""
+_LISTED = 2000
+"""Messages that are found to be unread before any of them is read."""
 _REST = 4
 _REST_BEHIND_OTHERS = 50
 """What is done in the foreground wants the same processors and the same disk. So little is not noticed, and goes on all day."""
@@ -61,16 +63,26 @@ class Marking:
         store = await asyncio.to_thread(self._store.open, account)
         if account not in self._done and (left_out := await asyncio.to_thread(store.marks.begun)):
             _log.warning("mail not read for searches", account=account, messages=[*left_out], mend="mailward store index")
-        messages = await asyncio.to_thread(store.marks.unmarked, self._done.get(account, 0))
+        done = self._done.get(account, 0)
+        latest = done
+        messages = await asyncio.to_thread(store.marks.unmarked, done)
+        while messages:
+            latest = max(latest, messages[0])
+            some = messages[:_LISTED]
+            await self._mark_some(store, account, some)
+            # Listed anew, since searches and `mailward store index` read meanwhile.
+            messages = [number for number in await asyncio.to_thread(store.marks.unmarked, done) if number < some[-1]]
+        self._done[account] = latest
+
+    async def _mark_some(self, store: AccountStore, account: AccountId, messages: Sequence[int]) -> None:
         bits = mark(store, account, messages)
         while True:
             begun = time.monotonic()
             if await asyncio.to_thread(next, bits, None) is None:
-                break
+                return
             ended = time.monotonic()
             others_work = ended - self._heard_at < _FOREGROUND_S
             await asyncio.sleep((_REST_BEHIND_OTHERS if others_work else _REST) * (ended - begun))
-        self._done[account] = max([self._done.get(account, 0), *messages[:1]])
 
 
 def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> Iterator[int]:

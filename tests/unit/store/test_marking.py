@@ -18,6 +18,7 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.store import marking
 from mailward.store.account import EmbeddedAccount
+from mailward.store.base import AccountStore
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.marking import Marking
 from mailward.store.ops import Expunge
@@ -70,6 +71,21 @@ async def test_the_latest_mail_is_read_first_and_every_message_once(place: Place
         place.marking.changed(ALICE)
         await place.marking.run_once()
     assert place.read[2:] == [[4]] and place.may_hold("PEARS") == [True, False, True]
+
+
+async def test_what_a_search_has_read_meanwhile_is_not_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marking, "_LISTED", 2)
+    place.deliver("one apple", "two pears", "three plums", "four figs", "five nuts")
+    some = place.marking._mark_some
+
+    async def and_a_search(store: AccountStore, account: AccountId, messages: Sequence[int]) -> None:
+        await some(store, account, messages)
+        place.account.marks.add({3: ["three plums"]})
+
+    monkeypatch.setattr(place.marking, "_mark_some", and_a_search)
+    place.marking.changed(ALICE)
+    await place.marking.run_once()
+    assert place.read == [[5, 4], [2, 1]]
 
 
 async def test_another_process_goes_on_where_one_ended(place: Place) -> None:
@@ -127,6 +143,7 @@ async def test_it_rests_longer_while_mail_comes_in(place: Place, monkeypatch: py
     monkeypatch.setattr(marking, "mark", bits)
     monkeypatch.setattr(marking, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(marking, "asyncio", SimpleNamespace(to_thread=asyncio.to_thread, sleep=rest))
+    place.deliver("an apple")
     place.marking.changed(ALICE)
     await place.marking.run_once()
     assert rests == [12.5, 1.0, 12.5, 1.0], "after the hint of its own account, then after that of another"
