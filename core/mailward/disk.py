@@ -38,6 +38,10 @@ class Disk:
         """As `open_append`, for a file that is there. Raises FileNotFoundError."""
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
 
+    def open_overwrite(self, path: Path) -> int:
+        """A descriptor for reading and for `overwrite`; the file is made when it is missing."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     def close(self, fd: int) -> None:
         """Give the descriptor, and the lock held through it, back."""
         os.close(fd)
@@ -51,6 +55,11 @@ class Disk:
                 written -= len(views.pop(0))
             if written:
                 views[0] = views[0][written:]
+
+    def overwrite(self, fd: int, offset: int, octets: bytes) -> None:
+        """Put a few octets, in one call, where others may be."""
+        if os.pwrite(fd, octets, offset) != len(octets):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read(self, fd: int, offset: int, length: int) -> bytes:
         """`length` octets from `offset`, fewer only where the file ends."""

@@ -89,10 +89,13 @@ def _watch(store: AccountStore) -> str:
     view = store.view(inbox(store))
     known, modseq = entries_of(view), view.mailbox.highest_modseq
     while known:
+        again = store.view(inbox(store))
+        if store.stamp() == view.stamp is not None:
+            assert again.mailbox == view.mailbox, "something was committed that the stamp does not tell of"
         delta = store.delta(inbox(store), modseq)
         assert delta.highest_modseq >= modseq
         known, modseq = follow(known, delta), delta.highest_modseq
-        fresh = store.view(inbox(store))
+        fresh = view = store.view(inbox(store))
         if fresh.mailbox.highest_modseq == modseq:
             assert entries_of(fresh) == known
         assert all(octets in _TEXTS for octets in store.bodies(fresh.messages)), "expunged while it is fetched"

@@ -108,6 +108,12 @@ class FaultyDisk(Disk):
             self._step("open_append", path)
             return self._opened(super().open_append(path), path)
 
+    def open_overwrite(self, path: Path) -> int:
+        with self._lock:
+            self.know(path)
+            self._step("open_overwrite", path)
+            return self._opened(super().open_overwrite(path), path)
+
     def open_existing(self, path: Path) -> int:
         with self._lock:
             self.know(path)
@@ -140,6 +146,11 @@ class FaultyDisk(Disk):
                 super().write(fd, [whole[: len(whole) // 2]])
                 raise
             super().write(fd, buffers)
+
+    def overwrite(self, fd: int, offset: int, octets: bytes) -> None:
+        with self._lock:
+            self._step("overwrite", self._open[fd][1])
+            super().overwrite(fd, offset, octets)
 
     def read(self, fd: int, offset: int, length: int) -> bytes:
         with self._lock:

@@ -189,10 +189,17 @@ class MemoryAccount:
         self._now_s = now_s
         self._lock = threading.RLock()
         self._state = State()
+        self._applied = 0
         self.apply([CreateMailbox(name, special_use) for name, special_use in DEFAULT_MAILBOXES])
         self.apply([Subscribe(name, True) for name, _ in DEFAULT_MAILBOXES])
 
     # Reading
+
+    def stamp(self) -> int:
+        return self._applied
+
+    def view_at_hand(self, name: str) -> MailboxView:
+        return self.view(self.mailbox(name).id)
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
         boxes = sorted(self._state.boxes.values(), key=lambda box: (box.name != INBOX, box.name.encode()))
@@ -224,7 +231,7 @@ class MemoryAccount:
             entries = [box.entries[uid] for uid in uids]
             flags, modseqs = array("Q", [box.bits(e.flags) for e in entries]), array("Q", [e.modseq for e in entries])
             messages = array("Q", [e.message for e in entries])
-            return MailboxView(self._info(box), box.keywords, array("I", uids), flags, modseqs, messages)
+            return MailboxView(self._info(box), box.keywords, array("I", uids), flags, modseqs, messages, self._applied)
 
     def delta(self, mailbox: MailboxId, since: int) -> Delta:
         with self._lock:
@@ -318,6 +325,7 @@ class MemoryAccount:
             steps = Steps(state, int(self._now_s()))
             results = tuple(steps.run(op) for op in ops)
             self._state = steps.state
+            self._applied += 1
             return results
 
 

@@ -8,7 +8,7 @@ import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -47,7 +47,6 @@ from mailward.store.textmarks import TextMarks
 from mailward.store.tidy import is_due, tidy
 from mailward.store.uids import Given
 from mailward.store.views import (
-    copy_of,
     load_delta,
     load_entries,
     load_expunged,
@@ -121,6 +120,9 @@ class EmbeddedAccount:
                 self._common.sharing.renew(self.id, grants.grantees(connection))
         self._is_prepared = True
 
+    def stamp(self) -> int | None:
+        return self._index.stamp()
+
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
         with self._index.reading() as connection:
             return load_mailboxes(connection)
@@ -145,21 +147,30 @@ class EmbeddedAccount:
         with self._index.reading() as connection:
             return annotations.elsewhere(connection)
 
+    def view_at_hand(self, name: str) -> MailboxView | None:
+        stamp, name = self.stamp(), normalise_name(name)
+        if stamp is None:
+            return None
+        with self._lock:
+            return next((view for view in self._views.values() if view.stamp == stamp and view.mailbox.name == name), None)
+
     def view(self, mailbox: MailboxId) -> MailboxView:
         with self._lock:
             known = self._views.get(mailbox)
+        stamp = self.stamp()
         with self._index.reading() as connection:
-            view = load_view(connection, mailbox, known)
+            view = replace(load_view(connection, mailbox, known), stamp=stamp)
         with self._lock:
             self._views[mailbox] = view
             self._views.move_to_end(mailbox)
             if len(self._views) > _MOST_KEPT_VIEWS:
                 self._views.popitem(last=False)
-        return copy_of(view)
+        return view
 
     def delta(self, mailbox: MailboxId, since: int) -> Delta:
+        stamp = self.stamp()
         with self._index.reading() as connection:
-            return load_delta(connection, mailbox, since)
+            return replace(load_delta(connection, mailbox, since), stamp=stamp)
 
     def meta(self, messages: Sequence[int], columns: Sequence[Column]) -> Iterator[tuple[int | bytes | str, ...]]:
         start = 0

@@ -1,14 +1,14 @@
 """The store's interface, with no word of any engine: what can be read of an account's mail. What changes it is in `ops`, how that
 is refused in `refusals`.
 
-All calls block and are safe from any thread; callers on an event loop run them in a thread. `apply` is the only writer:
-when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have them.
+All calls but `stamp` and `view_at_hand` block and are safe from any thread; callers on an event loop run them in a thread.
+`apply` is the only writer: when it returns, the changes are durable. UIDs, MODSEQ as RFC 9051 and 7162 have them.
 """
 
 import mmap
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mailward.model.errors import StorageError
@@ -46,9 +46,10 @@ class MailboxInfo:
 
 @dataclass(frozen=True, slots=True)
 class MailboxView:
-    """All messages of a mailbox at one moment, in UID order, as equally long arrays.
+    """All messages of a mailbox at one moment, in UID order, as equally long arrays, which nobody changes: others have them too.
 
     uids: array('I'); flags and modseqs: array('Q'); messages: array('Q') of the store's message numbers for `meta` and `read`.
+    stamp: the account's, before this was read.
     """
 
     mailbox: MailboxInfo
@@ -57,6 +58,7 @@ class MailboxView:
     flags: "array[int]"
     modseqs: "array[int]"
     messages: "array[int]"
+    stamp: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Delta:
 
     gone: of entries that were there at that MODSEQ. passed: of those that came later and are gone; who has been told of newer
     entries than its MODSEQ says may know them (RFC 7162 section 6). long_gone: where that MODSEQ is of so long ago that only
-    ranges of UIDs are known, some of which came later or had gone before: first and last of each, in order.
+    ranges of UIDs are known, some of which came later or had gone before: first and last of each, in order. stamp: as of
+    `MailboxView`.
     """
 
     highest_modseq: int
@@ -78,6 +81,7 @@ class Delta:
     gone: tuple[int, ...]
     passed: tuple[int, ...]
     long_gone: tuple[tuple[int, int], ...] = ()
+    stamp: int | None = field(default=None, compare=False)
 
     @property
     def is_exact(self) -> bool:
@@ -185,6 +189,17 @@ class AccountStore(Protocol):
     @property
     def marks(self) -> Marks:
         """Which of its messages may hold a text."""
+        ...
+
+    def stamp(self) -> int | None:
+        """A number that is another one after everything that was applied, by whichever process; to be had without waiting.
+
+        So whoever has looked before he read something knows whether that still holds. None where it cannot be told now.
+        """
+        ...
+
+    def view_at_hand(self, name: str) -> MailboxView | None:
+        """The mailbox of this name with everything in it now, where that is in memory; without waiting. None else."""
         ...
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:

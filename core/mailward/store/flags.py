@@ -130,8 +130,13 @@ def how_many(values: "array[int]", flag: int) -> int:
 
 def first_without(values: "array[int]", flag: int) -> int | None:
     """The place of the first flags value that does not have this system flag."""
-    place = _having(values, flag).find(0)
-    return place if place >= 0 else None
+    start, some = 0, 64
+    while start < len(values):
+        place = _having(values[start : start + some], flag).find(0)
+        if place >= 0:
+            return start + place
+        start, some = start + some, 8 * some
+    return None
 
 
 def _having(values: "array[int]", flag: int) -> bytes:

@@ -3,6 +3,7 @@
 Connections and locks do not survive a fork: open stores after it.
 """
 
+import mmap
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from mailward.database import connect, storage_errors
 from mailward.disk import Disk
 from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
+from mailward.store.stamp import look, map_stamp, stamped
 
 FILE = "index.sqlite"
 LOCK = "lock"
@@ -19,12 +21,12 @@ _MOST_IDLE = 4
 
 
 @contextmanager
-def locked(file: Path, disk: Disk) -> Iterator[None]:
-    """Keep other processes from writing to what the file stands for, an account as a rule; waits in the kernel."""
-    fd = disk.open_append(file)
+def locked(file: Path, disk: Disk) -> Iterator[int]:
+    """Keep other processes from writing to what the file stands for, an account as a rule; waits in the kernel. The file."""
+    fd = disk.open_overwrite(file)
     try:
         disk.lock_wait(fd)
-        yield
+        yield fd
     finally:
         disk.close(fd)
 
@@ -39,6 +41,11 @@ class Index:
         self._opening = opening
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
+        self._stamp: mmap.mmap | None = None
+
+    def stamp(self) -> int | None:
+        """Another number after every `writing`; see `store.stamp`. Never waits."""
+        return look(self._stamp)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -53,7 +60,12 @@ class Index:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A connection under the account's lock, outside of any transaction."""
-        with storage_errors(str(self._folder)), locked(self._lock_file, self._disk), self._connection() as connection:
+        with (
+            storage_errors(str(self._folder)),
+            locked(self._lock_file, self._disk) as lock,
+            stamped(lock, self._disk),
+            self._connection() as connection,
+        ):
             yield connection
 
     @contextmanager
@@ -63,6 +75,7 @@ class Index:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             self._opening()
+            self._map_stamp()
             connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         try:
@@ -76,6 +89,14 @@ class Index:
         else:
             self._give_back(connection)
 
+    def _map_stamp(self) -> None:
+        if self._stamp is None:
+            fd = self._disk.open_overwrite(self._lock_file)
+            try:
+                self._stamp = map_stamp(fd, self._disk)
+            finally:
+                self._disk.close(fd)
+
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             if len(self._idle) < _MOST_IDLE:
@@ -87,5 +108,6 @@ class Index:
         """Close idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self._stamp = None
         for connection in idle:
             connection.close()

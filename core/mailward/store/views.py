@@ -87,11 +87,6 @@ def _logged_since(connection: sqlite3.Connection, then: MailboxInfo) -> int:
     return int(octets) // array("I").itemsize
 
 
-def copy_of(view: MailboxView) -> MailboxView:
-    """The same with arrays of its own."""
-    return replace(view, uids=view.uids[:], flags=view.flags[:], modseqs=view.modseqs[:], messages=view.messages[:])
-
-
 def _merge(view: MailboxView, delta: Delta) -> MailboxView:
     """Another view, with the changes."""
     stays = bytearray(b"\1" * len(view.uids))

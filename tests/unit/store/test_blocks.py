@@ -2,7 +2,6 @@
 
 import random
 import sqlite3
-from array import array
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import compress
@@ -118,14 +117,11 @@ def test_a_mailbox_of_several_blocks(tmp_path: Path) -> None:
     (result,) = account.apply([SetFlags(inbox, every[::2], "replace", ("$Junk",), unchanged_since=first.mailbox.highest_modseq)])
     assert result.refused == every[::2] and result.uids == () and account.mailbox("INBOX").unseen == 0
     account.apply([Expunge(inbox, every[3 : WIDTH + 5])])
-    del first.uids[0]
-    first.flags[:] = array("Q")
-    account.rest()  # what is read anew is what was kept, and nobody shares its arrays
+    account.rest()  # what is read anew is what was kept
     for view in (account.view(inbox), account.view(inbox)):
         assert list(view.uids) == [*every[:3], *every[WIDTH + 5 :]] and set(view.flags) == {1 | 1 << 8}
         assert set(view.modseqs) == {second.mailbox.highest_modseq + 1}
         assert [account.read(message) for message in view.messages] == [b"Subject: %d\r\n\r\n" % (uid - 1) for uid in view.uids]
-        view.flags[:] = array("Q")
     account.apply([Copy(inbox, every, account.mailbox("Trash").id), DeleteMailbox("Trash")])
     with account._index.reading() as connection:
         assert rows(connection) == 3

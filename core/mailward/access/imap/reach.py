@@ -2,7 +2,7 @@
 
 What others share is named "Other Users/alice@example.org/Folder" (RFC 2342). A mailbox that somebody may not know of, one that is
 not there, and an account that does not exist or shares nothing are answered by the same words (RFC 4314 section 6, T-IMAP-14).
-Everything here blocks.
+Everything here blocks, but `Reach.at_hand`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from mailward.access.imap.rights import EVERY, KNOWING, Rights
 from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
-from mailward.store.base import AccountStore, MailboxInfo, MailStore
+from mailward.store.base import AccountStore, MailboxInfo, MailboxView, MailStore
 from mailward.store.ops import Op, OpResult, SetAnnotations
 from mailward.store.refusals import MailboxExists, NoSuchMailbox, OverQuota, StoreRefusal, TooManyAnnotations
 
@@ -109,6 +109,11 @@ class Reach:
             raise _nowhere(name)
         reached.need(rights)
         return reached
+
+    def at_hand(self, name: str) -> tuple[Reached, MailboxView] | None:
+        """An own mailbox of this name and all that is in it, where that needs no waiting."""
+        view = self.own.view_at_hand(name)
+        return None if view is None else (self.owned(view.mailbox), view)
 
     def owned(self, info: MailboxInfo) -> Reached:
         """One of our own."""

@@ -73,6 +73,11 @@ class Plan:
         self._template = b"* %d FETCH (" + b" ".join([field.template for field in self._fields]) + b")\r\n"
         self._utf8 = (self._column("envelope"), self._column("headers")) if utf8 and "ENVELOPE" in items.items else None
 
+    @property
+    def asks_store(self) -> bool:
+        """Whether there is more to tell than the session knows."""
+        return bool(self._columns or self._entry_columns or self._bodies)
+
     def pieces(self, store: AccountStore, selected: Selected, places: Sequence[int]) -> Iterator[bytes]:
         """The answers of these messages in order, cut anywhere. Raises StorageError only where an answer has begun already."""
         for some, is_large in self._windows(store, selected, places):

@@ -32,6 +32,8 @@ def _recent(names: bytes) -> bytes:
 
 _ONE_BY_ONE = 32
 """Up to so many entries are deleted from the arrays one by one; more, and the arrays are made anew."""
+_MOST_COPIED = 100_000
+"""Messages whose arrays are copied on the event loop, which takes a millisecond or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,12 @@ class Changed:
 
 
 class Selected:
-    """One session's view, which takes over the arrays it is made of.
+    """One session's view.
 
-    uids, flags, modseqs, messages: equally long, in UID order; a place is an index into them.
+    uids, flags, modseqs, messages: equally long, in UID order; a place is an index into them. They are the store's, which others
+    have too, until the first change.
+
+    stamp: the store's, when all that it had was taken in; None where that is not known.
 
     modseq: what the view holds is of then. told_modseq: up to then the session has been told everything, lower while it must
     not be told of messages that were expunged: a client that comes back asks for what is newer (RFC 7162 section 6).
@@ -67,7 +72,9 @@ class Selected:
         self.keywords = view.keywords
         self.modseq = self.told_modseq = view.mailbox.highest_modseq
         self.uidnext = view.mailbox.uidnext
+        self.stamp = view.stamp
         self.uids, self.flags, self.modseqs, self.messages = view.uids, view.flags, view.modseqs, view.messages
+        self._are_shared = True
         self.recent = Recent()
         self.saved: array[int] = array("I")
         """UIDs that a search saved, "$" (RFC 5182); those of messages that are gone count for nothing."""
@@ -80,6 +87,7 @@ class Selected:
         """Let the arrays go, where the session has been told everything: they can be made again of what the store has."""
         if not self._gone:
             self.uids, self.flags, self.modseqs, self.messages = array("I"), array("Q"), array("Q"), array("Q")
+            self._are_shared = False
             self.rests = True
 
     def wake(self, view: MailboxView, delta: Delta) -> None:
@@ -96,6 +104,20 @@ class Selected:
             if (place := self.index_of(uid)) is not None:
                 self.flags[place], self.modseqs[place] = value ^ 1, 0
         self.rests = False
+
+    def is_up_to(self, stamp: int | None) -> bool:
+        """Nothing has changed, by this stamp of the store, and the session has been told everything."""
+        return stamp is not None and stamp == self.stamp and not self._gone
+
+    @property
+    def is_long_to_change(self) -> bool:
+        """Large arrays would have to be copied first."""
+        return self._are_shared and len(self) > _MOST_COPIED
+
+    def _begin_change(self) -> None:
+        if self._are_shared:
+            self.uids, self.flags, self.modseqs, self.messages = self.uids[:], self.flags[:], self.modseqs[:], self.messages[:]
+            self._are_shared = False
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -155,8 +177,10 @@ class Selected:
         before, after = result.modseqs
         if before != self.modseq or self._gone or len(result.uids) != len(places) or not self._has_all(flags):
             return False
+        self._begin_change()
         FlagChange.of(mode, mask_of(flags, self.keywords)).apply(self.flags, self.modseqs, places, after)
         self.modseq = self.told_modseq = after
+        self.stamp = None
         return True
 
     def _has_all(self, flags: Sequence[str]) -> bool:
@@ -169,6 +193,9 @@ class Selected:
         if keywords_changed:
             self.keywords = delta.keywords
             self._names.clear()
+        if delta.uids or delta.gone or delta.long_gone:
+            self._begin_change()
+        self.stamp = delta.stamp
         flagged: list[int] = []
         touched: list[int] = []
         arrived = False
@@ -210,6 +237,7 @@ class Selected:
     def _take_gone(self) -> tuple[int, ...]:
         """Highest number first, so that each number is right when it is told and the arrays shift least."""
         places = sorted(self._places(self._gone), reverse=True)
+        self._begin_change()
         if len(places) <= _ONE_BY_ONE:
             for place in places:
                 del self.uids[place], self.flags[place], self.modseqs[place], self.messages[place]

@@ -148,6 +148,8 @@ class Telling(Voice):
         selected = self.selected
         if selected is None:
             return frozenset()
+        if news is None and self.here.is_own and (may_rest or not selected.rests) and selected.is_up_to(self.store.stamp()):
+            return frozenset()
         try:
             await self.look_at_rights()
             if news is None:
@@ -155,7 +157,7 @@ class Telling(Voice):
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
-        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY
+        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not selected.is_long_to_change
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
         await self.tell_lines(self._gone_lines(changed), len(changed.expunged))
@@ -187,24 +189,27 @@ class Telling(Voice):
                 self.write(line)
 
     async def send_pieces(self, pieces: Iterator[bytes]) -> None:
-        """Send what an iterator that blocks makes, so much at a time as the client reads."""
+        """Send what an iterator that blocks makes, so much at a time as the client reads; the last of it with what follows."""
 
-        def some() -> bytes:
+        def some() -> tuple[bytes, bool]:
             taken: list[bytes] = []
             octets = 0
             for piece in pieces:
                 taken.append(piece)
                 octets += len(piece)
                 if octets >= PIECE_OCTETS:
-                    break
-            return b"".join(taken)
+                    return b"".join(taken), True
+            return b"".join(taken), False
 
-        octets = await self.blocking(some)
-        await self.flush()
-        while octets:
+        octets, is_more = await self.blocking(some)
+        if is_more:
+            await self.flush()
+        while is_more:
             await self.connection.send(octets)
             # In silence: what has been sent may end in the middle of a literal.
-            octets = await self.desk.threads.run(self.account, some)
+            octets, is_more = await self.desk.threads.run(self.account, some)
+        if octets:
+            self.write(octets)
 
     def news(self) -> Delta | None:
         """What has changed, read by the thread that has changed something, so that telling needs no other; None when there is

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.telling import MANY, No
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import read_fetch_modifiers
@@ -49,7 +49,11 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if modifiers.page is not None:
         places = modifiers.page.of(places)
     plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8, whose=session.here.whose)
-    await session.send_pieces(plan.pieces(session.store, session.mailbox, places))
+    pieces = plan.pieces(session.store, session.mailbox, places)
+    if plan.asks_store or len(places) > MANY:
+        await session.send_pieces(pieces)
+    else:
+        session.write(b"".join(pieces))
     if items.marks_seen and not session.mailbox.read_only and "s" in session.here.rights:
         await _mark_seen(session, places)
     left_out = plan.left_out

@@ -38,7 +38,8 @@ async def _select(session: Session, arguments: Arguments, *, examining: bool) ->
         session.untagged("OK [CLOSED] What follows is of the next mailbox")
     if parameters.condstore:
         session.enable_condstore()
-    here, view = await session.blocking(lambda: _found(session, name))
+    found = session.reach.at_hand(name)
+    here, view = await session.blocking(lambda: _found(session, name)) if found is None else found
     read_only = examining or here.rights.isdisjoint(WRITING)
     selected = Selected(view, read_only=read_only, whose=here.whose)
     session.enter(here, selected)
@@ -66,7 +67,7 @@ def _found(session: Session, name: str) -> tuple[Reached, MailboxView]:
 
 
 def _tell_unseen(session: Session, selected: Selected) -> None:
-    unseen = first_without(selected.flags, SEEN)
+    unseen = first_without(selected.flags, SEEN) if selected.info.unseen else None
     if unseen is not None:
         session.untagged(f"OK [UNSEEN {unseen + 1}] First unseen message")
 
