@@ -124,7 +124,13 @@ class Run:
         self._office = office
         self._script = script
         self._account = account
-        self._variables = {"mailbox": "imaptest", "user": f"{account}@example.test", "username": account, "password": "secret"}
+        self._variables = {
+            "mailbox": "imaptest",
+            "mailbox_url": "imaptest",
+            "user": f"{account}@example.test",
+            "username": account,
+            "password": "secret",
+        }
         self._messages = cycle(script.messages)
         self._clients: list[Client] = []
 

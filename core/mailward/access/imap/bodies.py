@@ -53,7 +53,7 @@ class Bodies:
             yield from _gathered(self._with_whole(store, window, self._whole))
             return
         for row in zip(*window, strict=True):
-            reading = _Reading(store, int(row[MESSAGE]), int(row[self._size]), int(row[self._header]))
+            reading = Reading(store, int(row[MESSAGE]), int(row[self._size]), int(row[self._header]))
             has_begun = False
             try:
                 for chunk in _gathered(self._with_parts(reading, row)):
@@ -81,7 +81,7 @@ class Bodies:
                 yield octets[at : at + CHUNK_OCTETS]
             yield end
 
-    def _with_parts(self, reading: "_Reading", row: Row) -> Iterator[bytes | memoryview]:
+    def _with_parts(self, reading: "Reading", row: Row) -> Iterator[bytes | memoryview]:
         """The answer of one message; none where a part of it cannot be decoded. Raises StorageError."""
         contents: dict[tuple[int, ...], bytes] = {}
         for path in self._paths:
@@ -110,7 +110,7 @@ class Bodies:
         yield b")\r\n"
 
 
-class _Reading:
+class Reading:
     """One message that is read, as little of it as will do."""
 
     def __init__(self, store: AccountStore, message: int, size_octets: int, header_octets: int) -> None:

@@ -37,13 +37,14 @@ class Hearing(Telling):
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
-        self.framer = Framer(claim=self._claim)
+        self.framer = Framer(claim=self.claim)
         self._claimed_octets = 0
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watches = Watches(desk.watch, self.note_news)
 
-    def _claim(self, octets: int) -> bool:
+    def claim(self, octets: int) -> bool:
+        """Whether there is room in memory for so much more of messages, until the command has been carried out."""
         if self.account is None or not self.desk.incoming.claim(self.account, octets, self.desk.append_octets):
             return False
         self._claimed_octets += octets

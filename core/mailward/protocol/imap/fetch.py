@@ -1,7 +1,7 @@
 """What FETCH asks for, as values (RFC 3501 section 6.4.5; MODSEQ of RFC 7162, BINARY, OBJECTID, SAVEDATE and PREVIEW)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
@@ -78,6 +78,14 @@ def read_fetch_items(arguments: Arguments) -> FetchItems:
     if len(found) > MAX_ITEMS:
         raise BadSyntax("Too many items")
     return FetchItems(tuple(dict.fromkeys(found)))
+
+
+def read_section(octets: bytes, partial: tuple[int, int] | None) -> Section:
+    """What stands between the brackets of BODY[...], alone. Raises BadSyntax."""
+    arguments = Arguments(octets + b"]")
+    found = _section(arguments, peek=True)
+    arguments.end()
+    return replace(found, partial=partial)
 
 
 def _item(arguments: Arguments) -> Item:

@@ -1,10 +1,14 @@
-"""APPEND (RFC 3501 section 6.3.11, APPENDUID of RFC 4315, MULTIAPPEND of RFC 3502, literal8 of RFC 3516), REPLACE (RFC 8508)."""
+"""APPEND (RFC 3501 section 6.3.11, APPENDUID of RFC 4315, MULTIAPPEND of RFC 3502, literal8 of RFC 3516), REPLACE (RFC 8508).
+
+Both may be given a message in pieces (CATENATE of RFC 4469).
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailward.access.imap.catenating import Piece, put_together, read_pieces
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
 from mailward.access.imap.scripting import tell
@@ -15,6 +19,16 @@ from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text
 from mailward.store.base import Delta
 from mailward.store.ops import Append, Expunge, Op, OpResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a client says of a message. pieces: one where it sends all of it."""
+
+    pieces: tuple[Piece, ...]
+    is_binary: bool
+    flags: tuple[str, ...]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +46,11 @@ async def append(session: Session, arguments: Arguments) -> str:
     arguments.space()
     name = session.read_name(arguments)
     arguments.space()
-    incoming = [_read(session, arguments)]
+    given = [_read(session, arguments)]
     while arguments.take(b" "):
-        incoming.append(_read(session, arguments))
+        given.append(_read(session, arguments))
     arguments.end()
+    incoming = await _incoming(session, given)
     target, results, news = await session.blocking(lambda: _stored(session, name, incoming))
     await session.tell_outcome(expunge=True, news=news)
     uids = [uid for result in results for uid in result.uids]
@@ -60,13 +75,14 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
     name = session.read_name(arguments)
     arguments.space()
-    message = _read(session, arguments)
+    given = _read(session, arguments)
     arguments.end()
     selected = session.writable
     session.here.need("te")
     old = selected.uids_at(await session.places(numbers, uid=uid))
     if not old:
         raise No("There is no message of that UID")
+    (message,) = await _incoming(session, [given])
     expunge = Expunge(selected.info.id, old)
     target, (added, expunged) = await session.blocking(lambda: _exchanged(session, name, message, expunge))
     # Before the EXPUNGE (RFC 8508 section 3.3).
@@ -75,7 +91,7 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     return ""
 
 
-def _read(session: Session, arguments: Arguments) -> _Incoming:
+def _read(session: Session, arguments: Arguments) -> _Given:
     """Flags, a date and the message, the first two where they are given."""
     flags: tuple[str, ...] = ()
     if arguments.looks_like(b"("):
@@ -85,13 +101,21 @@ def _read(session: Session, arguments: Arguments) -> _Incoming:
     if arguments.looks_like(b'"'):
         at = arguments.date_time()
         arguments.space()
+    if arguments.take(b"CATENATE "):
+        return _Given(read_pieces(arguments, utf8=session.speaks_utf8), False, flags, at)
     # RFC 6855 wanted a message with UTF-8 in its header within UTF8 (...), which RFC 9755 does not.
     is_wrapped = session.speaks_utf8 and arguments.take(b"UTF8 (")
     is_binary = arguments.take(b"~")
     octets = arguments.message()
     if is_wrapped:
         arguments.expect(b")")
-    return _Incoming(octets, is_binary, flags, at)
+    return _Given((octets,), is_binary, flags, at)
+
+
+async def _incoming(session: Session, given: Sequence[_Given]) -> list[_Incoming]:
+    """The same, put together. Raises No."""
+    whole = await put_together(session, [message.pieces for message in given])
+    return [_Incoming(octets, message.is_binary, message.flags, message.at) for octets, message in zip(whole, given, strict=True)]
 
 
 def _stored(session: Session, name: str, incoming: Sequence[_Incoming]) -> tuple[Reached, tuple[OpResult, ...], Delta | None]:
