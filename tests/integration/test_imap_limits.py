@@ -4,6 +4,7 @@ import base64
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,41 @@ def test_octets_that_trickle_in_do_not_prolong_the_time_before_login(start: Star
                 said += rest(client)
                 break
         assert said.endswith(b"* BYE Idle for too long\r\n")
+
+
+def test_t_imap_15_octets_of_a_message_that_trickle_in_do_not_keep_its_room(start: Start) -> None:
+    server = start(ImapSettings(patience=replace(ImapSettings().patience, command_s=0.5)))
+    with server.secure() as client:
+        client.sendall(LOGIN + b"b APPEND INBOX {900000+}\r\n")
+        said = read_until(client, b"a OK")
+        client.settimeout(0.05)
+        for _ in range(1000):
+            try:
+                client.sendall(b"x")
+                said += client.recv(65536)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            if b"BYE" in said:
+                break
+        assert said.endswith(b"* BYE Idle for too long\r\n")
+
+
+def test_a_message_that_comes_slowly_and_steadily_is_taken(start: Start) -> None:
+    server = start(ImapSettings(patience=replace(ImapSettings().patience, command_s=0.5, data_octets_per_s=100.0)))
+    with server.secure() as client:
+        client.sendall(LOGIN)
+        read_until(client, b"a OK")
+        client.sendall(b"b APPEND INBOX {%d+}\r\n" % len(MESSAGE))
+        client.settimeout(0.1)
+        for at in range(0, len(MESSAGE), 20):
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            client.sendall(MESSAGE[at : at + 20])
+        client.settimeout(60)
+        client.sendall(b"\r\n")
+        assert b"b OK" in read_until(client, b"b ")
 
 
 def test_a_silent_session_is_ended(start: Start) -> None:

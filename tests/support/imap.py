@@ -87,6 +87,8 @@ class Wire:
         self.sent = bytearray()
         self.news = asyncio.Event()
         self.is_waiting = asyncio.Event()
+        self.is_patient = True
+        """A client that has begun a command is waited for."""
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
 
     @property
@@ -97,7 +99,9 @@ class Wire:
         self.sent += octets
         self.news.set()
 
-    async def receive(self) -> bytes:
+    async def receive(self, *, within_command: bool = False) -> bytes:
+        if within_command and not self.is_patient:
+            raise TimeoutError
         if self._inbox.empty():
             self.is_waiting.set()
         octets = await self._inbox.get()

@@ -30,8 +30,12 @@ class Connection(Protocol):
         """Write; waits while the client reads too slowly. Raises ConnectionError."""
         ...
 
-    async def receive(self) -> bytes:
-        """The next octets; b"" at the end. Raises ConnectionError, and TimeoutError after the time a state allows."""
+    async def receive(self, *, within_command: bool = False) -> bytes:
+        """The next octets; b"" at the end. Raises ConnectionError, and TimeoutError after the time a state allows.
+
+        within_command: of a command that has begun to come. A client that is slow with it is not waited for as one that rests:
+        what it has sent is in memory.
+        """
         ...
 
     async def start_tls(self) -> None:

@@ -1,4 +1,4 @@
-"""How long is an SMTP client waited for? A moment of the loop's clock, which moves with what is awaited and what comes.
+"""How long is a client waited for? A moment of the loop's clock, which moves with what is awaited and what comes.
 
 A command has a time limit from its first octet to its last, so that one that drips in earns nothing; content earns time by its
 octets, and no more of it in advance than a slow line needs: a burst buys no long silence (T-DOS-01). Time in which nobody waits

@@ -5,6 +5,7 @@ No command is known here. A protocol's listener says how a session begins and wh
 
 import abc
 import asyncio
+import math
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,12 +21,17 @@ from mailward.model.session import TlsFacts
 from mailward.net.admission import Admission
 from mailward.net.compression import Deflate
 from mailward.net.listening import SocketListener
+from mailward.net.patience import Patience, PatienceLimits
 from mailward.net.tls import tls_facts
+
+_PATIENCE = PatienceLimits(command_s=120.0, content_s=120.0, data_octets_per_s=1000.0, session_s=math.inf)
+"""A telephone keeps to it that sends a message at half the rate of GPRS; who drips does not (T-IMAP-15, T-DOS-01)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """One listener. login_s: from the connection until somebody is logged in; idle_s: the longest silence afterwards.
+    patience: with a command that has begun to come.
 
     buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
     proxies: as in `SocketListener`.
@@ -35,6 +41,7 @@ class StreamSettings:
     idle_s: float
     implicit_tls: bool = False
     login_s: float = 60.0
+    patience: PatienceLimits = _PATIENCE
     handshake_s: float = 10.0
     write_s: float = 120.0
     buffer_octets: int = 256 * 1024
@@ -84,6 +91,8 @@ class StreamConnection(asyncio.Protocol):
         self._interrupted = False
         self._secure = owner.settings.implicit_tls
         self._login_until = 0.0
+        self._patience: Patience | None = None
+        """With the command that comes in; None between commands."""
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -148,7 +157,11 @@ class StreamConnection(asyncio.Protocol):
                 await self._writable.wait()
             self._open()
 
-    async def receive(self) -> bytes:
+    async def receive(self, *, within_command: bool = False) -> bytes:
+        if not within_command:
+            self._patience = None
+        elif self._patience is None:
+            self._patience = Patience(self._settings.patience, asyncio.get_running_loop().time())
         if self._deflate is None:
             return await self._received()
         while not (octets := self._deflate.read()):
@@ -161,20 +174,29 @@ class StreamConnection(asyncio.Protocol):
     async def _received(self) -> bytes:
         if not self._inbox and not self._ended and not self._interrupted:
             self._arrived.clear()
-            # Before login the time is counted from the beginning: octets that trickle in do not prolong it.
-            logged_in = self.session is not None and self.session.is_logged_in
-            until = asyncio.get_running_loop().time() + self._settings.idle_s if logged_in else self._login_until
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(self._wait_until()):
                 await self._arrived.wait()
         if self._interrupted:
             raise TimeoutError
         octets = b"".join(self._inbox)
+        if self._patience is not None:
+            self._patience.octets_came(len(octets), asyncio.get_running_loop().time())
         self._inbox.clear()
         self._inbox_octets = 0
         if self._paused and self._transport is not None and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
         return octets
+
+    def _wait_until(self) -> float:
+        """By the loop's clock."""
+        if self.session is None or not self.session.is_logged_in:
+            return self._login_until  # counted from the beginning: octets that trickle in do not prolong it
+        now = asyncio.get_running_loop().time()
+        if self._patience is None:
+            return now + self._settings.idle_s
+        self._patience.expect_content(now, hurried=False)
+        return self._patience.deadline
 
     async def start_tls(self) -> None:
         transport, context = self._open(), self._owner.tls_context

@@ -15,8 +15,6 @@ from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
 
 log = structlog.get_logger("mailward.imap")
 
-LITERAL_S = 120.0
-"""So long a client may be silent within a command: what it has sent of a message waits in memory (T-IMAP-15)."""
 STILL_HERE_S = 120.0
 """How often a client that is told of news hears from us, so that neither side keeps a dead connection."""
 QUIET_S = 10.0
@@ -78,11 +76,8 @@ class Hearing(Telling):
 
     async def receive(self) -> bytes:
         """What the client sends next, b"" when it is gone. Between commands it is told meanwhile what it asked to be told."""
-        if self.framer.is_within_command:
-            async with asyncio.timeout(LITERAL_S):
-                return await self.connection.receive()
         if self.notifier is None or not self.framer.is_between_commands:
-            return await self.connection.receive()
+            return await self.connection.receive(within_command=not self.framer.is_between_commands)
         try:
             return await self._octets_and_news(idle=False)
         except StorageError as error:

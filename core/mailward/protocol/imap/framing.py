@@ -128,11 +128,6 @@ class Framer:
         """Nothing of a command has come."""
         return self._state is _State.LINE and not (self._buffer or self._is_begun)
 
-    @property
-    def is_within_command(self) -> bool:
-        """A command was begun, and ends behind a literal that has not all come."""
-        return self._is_begun
-
     def next_event(self) -> FramingEvent | None:
         """The next event, None when more octets are needed."""
         while True:
