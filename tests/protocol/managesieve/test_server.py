@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.model.errors import LocalError
+from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
     CheckAsked,
@@ -16,10 +17,7 @@ from mailward.protocol.managesieve.events import (
     ListAsked,
     PutAsked,
     RenameAsked,
-    SaslAsked,
-    SaslResponse,
     SpaceAsked,
-    TlsAsked,
 )
 from mailward.protocol.managesieve.reading import Fault, Reader, ReadingLimits, string
 from mailward.protocol.managesieve.server import ManageSieveServer
@@ -73,8 +71,9 @@ def run(sieve: ManageSieveServer, stream: bytes, *, step: int | None = None) -> 
     for at in range(0, len(stream), step):
         sieve.receive_data(stream[at : at + step])
         while (event := sieve.next_event()) is not None:
-            events.append(event)
-            answer(sieve, event)
+            if not isinstance(event, Answered):
+                events.append(event)
+                answer(sieve, event)
     return events, sieve.data_to_send()
 
 

@@ -3,20 +3,17 @@
 A script that has mistakes is never stored, so that whatever is active runs; what it may do is decided when it runs.
 """
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
-
-import structlog
+from typing import ClassVar
 
 from mailward.access.connection import Connection
+from mailward.access.stepping import Stepping
 from mailward.access.threads import Threads
-from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
+from mailward.auth.exchange import Authenticator
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
-from mailward.model.ids import AccountId
+from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
     CheckAsked,
@@ -26,10 +23,7 @@ from mailward.protocol.managesieve.events import (
     ListAsked,
     PutAsked,
     RenameAsked,
-    SaslAsked,
-    SaslResponse,
     SpaceAsked,
-    TlsAsked,
 )
 from mailward.protocol.managesieve.server import ManageSieveServer
 from mailward.protocol.managesieve.states import Limits, Offers, State
@@ -38,20 +32,12 @@ from mailward.store.base import AccountStore, MailStore
 from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, Op, PutScript, RenameScript
 from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, StoreRefusal, TooManyScripts
 
-log = structlog.get_logger("mailward.managesieve")
-
-_REFUSALS = {
-    "failed": ("Authentication failed", ""),
-    "malformed": ("The response is not of the mechanism", ""),
-    "unavailable": ("Logins cannot be checked now, please try again later", "TRYLATER"),
-}
 _CODES: dict[type[StoreRefusal], str] = {
     NoSuchScript: "NONEXISTENT",
     ScriptExists: "ALREADYEXISTS",
     ScriptActive: "ACTIVE",
     TooManyScripts: "QUOTA/MAXSCRIPTS",
 }
-T = TypeVar("T")
 
 _NOTIFY = ("mailto",) if "enotify" in LANGUAGE.extensions else ()
 
@@ -65,77 +51,41 @@ class Desk:
     threads: Threads = field(default_factory=Threads)
 
 
-class Session:
-    """One client. `run` serves it to the end."""
+class Session(Stepping[Event]):
+    """One client."""
+
+    protocol = "managesieve"
+    refusals: ClassVar = {
+        "failed": ("Authentication failed", ""),
+        "malformed": ("The response is not of the mechanism", ""),
+        "unavailable": ("Logins cannot be checked now, please try again later", "TRYLATER"),
+    }
+    _machine: ManageSieveServer
 
     def __init__(self, desk: Desk, connection: Connection, peer_ip: str) -> None:
-        self._desk = desk
-        self._connection = connection
-        self._peer_ip = peer_ip
-        self._machine = ManageSieveServer(
+        machine = ManageSieveServer(
             Offers(desk.authenticator.mechanisms, tuple(sorted(LANGUAGE.extensions)), _NOTIFY, LIMITS.redirects),
             Limits(LIMITS.script_octets),
             is_secure=connection.is_secure,
             offer_tls=connection.can_start_tls,
         )
-        self._exchange: Exchange | None = None
+        super().__init__(machine, connection, peer_ip, desk.authenticator, desk.threads)
+        self._desk = desk
         self._store: AccountStore | None = None
-        self._goodbye: str | None = None
-        self.identity: Identity | None = None
-
-    @property
-    def account(self) -> AccountId | None:
-        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
         return self._machine.state is State.LOGGED_IN
 
-    def say_goodbye(self, text: str) -> None:
-        self._goodbye = text
-
-    async def run(self) -> None:
-        """Serve until the client or we end it."""
-        machine = self._machine
-        try:
-            while not machine.is_closed and self._goodbye is None:
-                event = machine.next_event()
-                if event is not None:
-                    await self._answer(event)
-                    await self._flush()
-                    await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
-                    continue
-                await self._flush()
-                if not machine.is_closed:
-                    octets = await self._connection.receive()
-                    if not octets:
-                        return
-                    machine.receive_data(octets)
-        except TimeoutError:
-            if self._goodbye is None:
-                log.info("session timed out", peer=self._peer_ip, account=self.account)
-                self._goodbye = "Nothing was heard for too long"
-        finally:
-            if machine.fault is not None:
-                log.warning("peer fault", fault=machine.fault.name, peer=self._peer_ip, account=self.account)
-        if self._goodbye is not None:
-            machine.goodbye(self._goodbye, "TRYLATER" if self.is_logged_in else "")
-        await self._flush()
+    def _part(self, text: str) -> None:
+        self._machine.goodbye(text, "TRYLATER" if self.is_logged_in else "")
 
     async def _answer(self, event: Event) -> None:
         machine = self._machine
         try:
             match event:
-                case TlsAsked():
-                    await self._flush()
-                    await self._connection.start_tls()
-                    machine.tls_started()
-                case SaslAsked(mechanism, response):
-                    peer = LoginPeer("managesieve", self._connection.listener, self._peer_ip, self._connection.tls)
-                    self._exchange = self._desk.authenticator.begin(peer, mechanism)
-                    await self._tell(await self._exchange.step(response))
-                case SaslResponse(response) if self._exchange is not None:
-                    await self._tell(await self._exchange.step(response))
+                case TlsAsked() | SaslAsked() | SaslResponse():
+                    await self._answer_alike(event)
                 case _:
                     await self._manage(event, self._scripts)
         except ScriptError as error:
@@ -143,21 +93,13 @@ class Session:
         except StoreRefusal as refusal:
             machine.refuse(str(refusal), _CODES.get(type(refusal), ""))
         except StorageError as error:
-            log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
+            self._log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
             machine.refuse("Please try again later", "TRYLATER")
 
-    async def _tell(self, step: Step) -> None:
-        if not isinstance(step, Challenge):
-            self._exchange = None
-        match step:
-            case Challenge(octets):
-                self._machine.challenge(octets)
-            case Accepted(identity):
-                self._store = await self._desk.threads.run(identity.account, partial(self._desk.store.open, identity.account))
-                self.identity = identity
-                self._machine.logged_in(identity.user)
-            case Refused(reason):
-                self._machine.refuse(*_REFUSALS[reason])
+    async def _let_in(self, identity: Identity) -> None:
+        self._store = await self._threads.run(identity.account, partial(self._desk.store.open, identity.account))
+        self.identity = identity
+        self._machine.logged_in(identity.user)
 
     @property
     def _scripts(self) -> AccountStore:
@@ -202,11 +144,3 @@ class Session:
     async def _apply(self, op: Op, text: str) -> None:
         await self._blocking(partial(self._scripts.apply, [op]))
         self._machine.accept(text)
-
-    async def _blocking(self, function: Callable[[], T]) -> T:
-        return await self._desk.threads.run(self.account, function)
-
-    async def _flush(self) -> None:
-        octets = self._machine.data_to_send()
-        if octets:
-            await self._connection.send(octets)

@@ -4,21 +4,19 @@ Deletions and \\Seen are carried out by QUIT and by nothing else: a client that 
 section 6, T-POP-03). The reply to QUIT is sent behind the commit.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import structlog
+from typing import ClassVar
 
 from mailward.access.connection import Connection
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
+from mailward.access.stepping import Stepping
 from mailward.access.threads import Threads
-from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step, password_login
+from mailward.auth.exchange import Authenticator, password_login
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
-from mailward.model.ids import AccountId
+from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.pop3.events import (
     DeleAsked,
     Event,
@@ -26,10 +24,7 @@ from mailward.protocol.pop3.events import (
     PassAsked,
     RetrAsked,
     RsetAsked,
-    SaslAsked,
-    SaslResponse,
     StatAsked,
-    TlsAsked,
     TopAsked,
     UidlAsked,
     UpdateAsked,
@@ -39,17 +34,8 @@ from mailward.protocol.pop3.states import State
 from mailward.store.base import MailStore
 from mailward.store.refusals import StoreRefusal
 
-log = structlog.get_logger("mailward.pop3")
-
-T = TypeVar("T")
-
-_FLUSH_OCTETS = 32 * 1024
-"""Replies to pipelined commands leave together, so many octets at a time."""
-_REFUSALS = {
-    "failed": ("Authentication failed", "AUTH"),
-    "malformed": ("The response is not of the mechanism", "AUTH"),
-    "unavailable": ("Logins cannot be checked now, please try again later", "SYS/TEMP"),
-}
+_PIECE_OCTETS = 32 * 1024
+"""Of a multi-line response that waits to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,79 +50,44 @@ class Desk:
     threads: Threads = field(default_factory=Threads)
 
 
-class Session:
-    """One client. `run` serves it to the end."""
+class Session(Stepping[Event]):
+    """One client. It is not told of a goodbye: POP3 has no words for that (RFC 1939 section 3)."""
+
+    protocol = "pop3"
+    refusals: ClassVar = {
+        "failed": ("Authentication failed", "AUTH"),
+        "malformed": ("The response is not of the mechanism", "AUTH"),
+        "unavailable": ("Logins cannot be checked now, please try again later", "SYS/TEMP"),
+    }
+    _machine: Pop3Server
 
     def __init__(self, desk: Desk, connection: Connection, peer_ip: str) -> None:
-        self._desk = desk
-        self._connection = connection
-        self._peer_ip = peer_ip
-        self._machine = Pop3Server(
+        machine = Pop3Server(
             desk.hostname,
             desk.authenticator.mechanisms,
             is_secure=connection.is_secure,
             offer_stls=connection.can_start_tls,
         )
-        self._exchange: Exchange | None = None
+        super().__init__(machine, connection, peer_ip, desk.authenticator, desk.threads)
+        self._desk = desk
         self._drop: Maildrop | None = None
         self._lease: Lease | None = None
-        self._leaving = False
-        self.identity: Identity | None = None
-
-    @property
-    def account(self) -> AccountId | None:
-        return None if self.identity is None else self.identity.account
 
     @property
     def is_logged_in(self) -> bool:
         return self._machine.state is State.TRANSACTION
 
-    def say_goodbye(self, text: str) -> None:
-        """POP3 has no words for it: the connection is closed behind the command under way (RFC 1939 section 3)."""
-        self._leaving = True
-
-    async def run(self) -> None:
-        """Serve until the client or we end it."""
-        machine = self._machine
-        try:
-            while not (machine.is_closed or self._leaving):
-                event = machine.next_event()
-                if event is not None:
-                    await self._answer(event)
-                    if machine.to_send_octets >= _FLUSH_OCTETS:
-                        await self._flush()
-                    await asyncio.sleep(0)  # others have their turn, however many commands came in one packet
-                    continue
-                await self._flush()
-                if not machine.is_closed:
-                    octets = await self._connection.receive()
-                    if not octets:
-                        return
-                    machine.receive_data(octets)
-            await self._flush()
-        except TimeoutError:
-            if not self._leaving:
-                log.info("session timed out", peer=self._peer_ip, account=self.account)
-        finally:
-            if machine.fault is not None:
-                log.warning("peer fault", fault=machine.fault.name, peer=self._peer_ip, account=self.account)
-            self._release()
+    def _end(self) -> None:
+        self._release()
 
     async def _answer(self, event: Event) -> None:
         machine = self._machine
         try:
             match event:
-                case TlsAsked():
-                    await self._flush()
-                    await self._connection.start_tls()
-                    machine.tls_started()
+                case TlsAsked() | SaslAsked() | SaslResponse():
+                    await self._answer_alike(event)
                 case PassAsked(name, password):
-                    await self._tell(await password_login(self._desk.authenticator, self._peer, name, password))
-                case SaslAsked(mechanism, response):
-                    self._exchange = self._desk.authenticator.begin(self._peer, mechanism)
-                    await self._tell(await self._exchange.step(response))
-                case SaslResponse(response) if self._exchange is not None:
-                    await self._tell(await self._exchange.step(response))
+                    await self._tell(await password_login(self._authenticator, self._peer, name, password))
                 case UpdateAsked():
                     await self._blocking(self._maildrop.update)
                     self._release()  # before the reply: the client may come back at once
@@ -146,7 +97,7 @@ class Session:
         except NoSuchMessageError:
             machine.refuse("There is no such message")
         except (StorageError, StoreRefusal) as error:
-            log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
+            self._log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
             what = "Nothing was deleted, please try again later" if isinstance(event, UpdateAsked) else "Please try again later"
             machine.refuse(what, "SYS/TEMP")
 
@@ -175,34 +126,18 @@ class Session:
                 drop.reset()
                 machine.accept(self._totals())
 
-    # --- logging in ---
+    # --- the maildrop ---
 
-    @property
-    def _peer(self) -> LoginPeer:
-        """Who would log in."""
-        return LoginPeer("pop3", self._connection.listener, self._peer_ip, self._connection.tls)
-
-    async def _tell(self, step: Step) -> None:
-        if not isinstance(step, Challenge):
-            self._exchange = None
-        match step:
-            case Challenge(octets):
-                self._machine.challenge(octets)
-            case Accepted(identity):
-                await self._open(identity)
-            case Refused(reason):
-                self._machine.refuse(*_REFUSALS[reason])
-
-    async def _open(self, identity: Identity) -> None:
+    async def _let_in(self, identity: Identity) -> None:
         """The maildrop, if nobody else has it."""
         account = identity.account
-        lease = await self._desk.threads.run(account, lambda: self._desk.leases.take(account))
+        lease = await self._threads.run(account, lambda: self._desk.leases.take(account))
         if lease is None:
             self._machine.refuse("Another session has this mailbox open", "IN-USE")
             return
         self._lease = lease
         try:
-            self._drop = await self._desk.threads.run(
+            self._drop = await self._threads.run(
                 account, lambda: Maildrop(self._desk.store.open(account), marks_seen=self._desk.marks_seen)
             )
         except (StorageError, StoreRefusal):
@@ -238,24 +173,16 @@ class Session:
         try:
             await self._send_pieces(pieces, first)
         except StorageError as error:
-            log.error("storage error", account=self.account, error=str(error))
+            self._log.error("storage error", account=self.account, error=str(error))
             raise ConnectionAbortedError("a message that has begun cannot be finished") from error
 
     async def _send_pieces(self, pieces: Iterator[bytes], piece: bytes | None) -> None:
         machine = self._machine
         while piece is not None and machine.more(piece):
-            if machine.to_send_octets >= _FLUSH_OCTETS:
+            if machine.to_send_octets >= _PIECE_OCTETS:
                 await self._flush()
             piece = await self._next(pieces)
         machine.end()
 
     async def _next(self, pieces: Iterator[bytes]) -> bytes | None:
         return await self._blocking(lambda: next(pieces, None))
-
-    async def _flush(self) -> None:
-        octets = self._machine.data_to_send()
-        if octets:
-            await self._connection.send(octets)
-
-    async def _blocking(self, function: Callable[[], T]) -> T:
-        return await self._desk.threads.run(self.account, function)

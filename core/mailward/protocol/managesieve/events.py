@@ -2,25 +2,7 @@
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class TlsAsked:
-    """STARTTLS was answered: send that, then the handshake."""
-
-
-@dataclass(frozen=True, slots=True)
-class SaslAsked:
-    """AUTHENTICATE: begin an exchange. mechanism: one of those offered. response: the initial one, None when there was none."""
-
-    mechanism: str
-    response: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SaslResponse:
-    """The client's answer to a challenge."""
-
-    response: bytes = field(repr=False)
+from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Reader:
         """True while octets wait to be read."""
         return bool(self._buffer)
 
+    @property
+    def is_within_command(self) -> bool:
+        """A command has begun to come; its line, or a literal and what follows it, is still missing."""
+        return bool(self._buffer) or self._line_octets > 0
+
     def feed(self, octets: bytes) -> None:
         self._buffer += octets
 

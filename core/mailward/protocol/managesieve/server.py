@@ -1,13 +1,14 @@
 """The ManageSieve server as a machine without I/O: octets in, events and responses out (RFC 5804).
 
-Pull from outside, as with POP3: `receive_data` keeps octets, `next_event` works them off up to the first thing that somebody else
-must answer, and later commands wait in the buffer meanwhile.
+Pull from outside, as with POP3: `receive_data` keeps octets, `next_event` works them off, a command at a time, and later commands
+wait in the buffer while somebody else answers.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mailward.model.errors import LocalError
+from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.arguments import Arguments, BadCommand
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
@@ -18,10 +19,7 @@ from mailward.protocol.managesieve.events import (
     ListAsked,
     PutAsked,
     RenameAsked,
-    SaslAsked,
-    SaslResponse,
     SpaceAsked,
-    TlsAsked,
 )
 from mailward.protocol.managesieve.names import MOST_OCTETS
 from mailward.protocol.managesieve.reading import Fault, Read, Reader, ReadingLimits, Unreadable, Word, string
@@ -59,6 +57,15 @@ class ManageSieveServer:
         """Send what `data_to_send` returns, then close."""
         return self.state is State.CLOSED
 
+    @property
+    def is_within_command(self) -> bool:
+        """A command has begun to come."""
+        return self._reader.is_within_command
+
+    @property
+    def to_send_octets(self) -> int:
+        return len(self._out)
+
     def data_to_send(self) -> bytes:
         """What has been answered and not yet fetched, in order."""
         octets = bytes(self._out)
@@ -70,18 +77,16 @@ class ManageSieveServer:
         if not self.is_closed:
             self._reader.feed(octets)
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> Event | Answered | None:
         """The next thing to answer, None when more octets are needed, an answer is due or all is over."""
-        while self._waiting is None and not self.is_closed:
-            read = self._reader.next()
-            if read is None:
-                return None
-            if isinstance(read, Fault):
-                self._end(read, _GOODBYES[read])
-            elif event := self._on_read(read):
-                self._waiting = event
-                return event
-        return None
+        read = None if self._waiting is not None or self.is_closed else self._reader.next()
+        if read is None:
+            return None
+        if isinstance(read, Fault):
+            self._end(read, _GOODBYES[read])
+        else:
+            self._waiting = self._on_read(read)
+        return self._waiting or Answered()
 
     # --- answers to an event ---
 

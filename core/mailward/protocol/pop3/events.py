@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
+from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
+
 
 @dataclass(frozen=True, slots=True)
 class PassAsked:
@@ -10,26 +12,6 @@ class PassAsked:
 
     name: bytes
     password: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SaslAsked:
-    """AUTH: begin an exchange. mechanism: one of those offered. response: the initial one, None when there was none."""
-
-    mechanism: str
-    response: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SaslResponse:
-    """The client's answer to a challenge."""
-
-    response: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TlsAsked:
-    """STLS was answered: send that, then the handshake."""
 
 
 @dataclass(frozen=True, slots=True)

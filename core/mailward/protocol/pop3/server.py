@@ -1,23 +1,16 @@
 """The POP3 server as a machine without I/O: octets in, events and replies out (RFC 1939, 2449, 2595, 3206, 5034, 6856).
 
-Pull from outside: `receive_data` keeps octets, `next_event` works them off up to the first thing that somebody else must
-answer. Later commands wait in the buffer meanwhile; that is all PIPELINING needs.
+Pull from outside: `receive_data` keeps octets, `next_event` works them off, a command at a time. Later commands wait in the
+buffer while somebody else answers; that is all PIPELINING needs.
 """
 
 from collections.abc import Callable
 
 from mailward.model.errors import LocalError
+from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.framing import LineFault, LineReader
 from mailward.protocol.pop3.arguments import BadCommandError, nothing
-from mailward.protocol.pop3.events import (
-    Event,
-    Fault,
-    PassAsked,
-    SaslAsked,
-    SaslResponse,
-    TlsAsked,
-    UpdateAsked,
-)
+from mailward.protocol.pop3.events import Event, Fault, PassAsked, UpdateAsked
 from mailward.protocol.pop3.replies import Replies
 from mailward.protocol.pop3.states import MOVES, TAKEN_IN, Limits, State
 from mailward.protocol.pop3.transaction import ASKED
@@ -59,6 +52,11 @@ class Pop3Server:
         return self.state is State.CLOSED
 
     @property
+    def is_within_command(self) -> bool:
+        """A line has begun to come."""
+        return bool(self._lines)
+
+    @property
     def to_send_octets(self) -> int:
         return len(self._replies)
 
@@ -71,18 +69,16 @@ class Pop3Server:
         if not self.is_closed:
             self._lines.feed(octets)
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> Event | Answered | None:
         """The next thing to answer, None when more octets are needed, an answer is due or all is over."""
-        while self._waiting is None and not self.is_closed:
-            line = self._lines.next()
-            if line is None:
-                return None
-            if line.fault is not None:
-                self._on_fault(line.fault)
-            elif event := self._on_line(line.octets):
-                self._waiting = event
-                return event
-        return None
+        line = None if self._waiting is not None or self.is_closed else self._lines.next()
+        if line is None:
+            return None
+        if line.fault is not None:
+            self._on_fault(line.fault)
+        else:
+            self._waiting = self._on_line(line.octets)
+        return self._waiting or Answered()
 
     # --- answers to an event ---
 

@@ -1,0 +1,28 @@
+"""What the machines of POP3 and ManageSieve ask of their sessions alike."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Nothing: a command that the machine has answered by itself. Others may have their turn before the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsAsked:
+    """The command that begins TLS was answered: send that, then the handshake."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaslAsked:
+    """Begin an exchange. mechanism: one of those offered. response: the initial one, None when there was none."""
+
+    mechanism: str
+    response: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SaslResponse:
+    """The client's answer to a challenge."""
+
+    response: bytes = field(repr=False)
