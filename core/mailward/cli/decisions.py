@@ -37,6 +37,9 @@ def record_as_text(record: DecisionRecord) -> str:
     lines.append(f"  received    {moment(record.received_at)} ({record.direction})")
     session = ", ".join(f"{key} {value}" for key, value in record.session.items() if value)
     lines += [f"  session     {session}", f"  envelope    from <{record.reverse_path}>, {record.size_octets} octets"]
+    author = record.facts.get("author.address")
+    if author and author != record.reverse_path:
+        lines.append(f"  author      {author}")
     if record.message_id:
         lines.append(f"  message-id  {record.message_id}")
     lines.append(f"  {'reply      ' if record.id else 'would reply'} {record.reply}")

@@ -28,6 +28,7 @@ from mailward.intake.refusing import (
     SEVERAL_FOR_NULL,
     CoreRefusal,
     core_refusal,
+    of_mended,
     refused_by_core,
 )
 from mailward.intake.relaying import NO_RELAY, Destination
@@ -339,7 +340,8 @@ class Reception:
             async with self._desk.room.of(event.size_octets, self._sharer):
                 if transaction.envelope.parameters.body is BodyType.BINARY_MIME and not is_in_lines(lines):
                     lines = await self._convert(transaction, transaction.incoming, lines)
-                outcome = await self._judge(transaction, MessageView(transaction.incoming.octets, lines))
+                message = MessageView(transaction.incoming.octets, lines)
+                outcome = await self._judge(transaction, message, is_mended=event.is_mended)
                 if outcome.item is not None:
                     with _left_on_failure(outcome.shadowing):
                         await transaction.incoming.commit(outcome.item)
@@ -374,12 +376,13 @@ class Reception:
         transaction.id, transaction.incoming = id, written
         return outcome
 
-    async def _judge(self, transaction: _Transaction, message: MessageView) -> _Outcome:
+    async def _judge(self, transaction: _Transaction, message: MessageView, *, is_mended: bool) -> _Outcome:
         at = self._desk.clock.now()
         self.session = self._peer.named_by_now(self.session)
         mail = Mail(transaction.id, at, self.session, transaction.envelope, tuple(transaction.destinations), message)
         passed = [field.value.decode("utf-8", "replace").strip() for field in message.all(DELIVERED_TO)]
-        refusal = transaction.refusal or self._core_refusal(message) or self._desk.guard.circle(mail.destinations, passed)
+        refusal = transaction.refusal or self._core_refusal(message, is_mended=is_mended)
+        refusal = refusal or self._desk.guard.circle(mail.destinations, passed)
         if refusal is not None:
             refused = with_id(refusal.reply, mail.id, self._texts)
             addresses = [destination.facts.address for destination in mail.destinations]
@@ -399,11 +402,11 @@ class Reception:
                 await self._keep_refused(judgement.record, f"{judgement.record.direction} message")
         return _Outcome(answer, item, judgement.shadowing)
 
-    def _core_refusal(self, message: MessageView) -> CoreRefusal | None:
+    def _core_refusal(self, message: MessageView, *, is_mended: bool) -> CoreRefusal | None:
         refusal, identity = core_refusal(message, self._desk.hostname), self.session.identity
         if refusal is None and identity is not None:
-            return self._desk.rights.refusal(identity, message)
-        return refusal
+            refusal = self._desk.rights.refusal(identity, message)
+        return of_mended(refusal) if is_mended and refusal is not None else refusal
 
     def _keep_receipt(self, transaction: _Transaction, item: QueueItem | None) -> None:
         """Of what is stored here: nothing else can be read again."""

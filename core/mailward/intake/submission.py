@@ -15,7 +15,7 @@ from mailward.formats.header import FieldView
 from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
 from mailward.intake.ports import Directory
-from mailward.intake.refusing import HEADER_TOO_BIG, CoreRefusal
+from mailward.intake.refusing import HEADER_TOO_BIG, MAX_AUTHOR_OCTETS, CoreRefusal
 from mailward.model import replies
 from mailward.model.address import Address, ReversePath
 from mailward.model.identity import Identity
@@ -25,8 +25,6 @@ NOT_YOUR_REVERSE_PATH = CoreRefusal("reverse-path", replies.NOT_YOUR_REVERSE_PAT
 ONCE = (*SINGLETONS, "Content-Type", "Content-Transfer-Encoding", "Content-Disposition")
 """RFC 5322 section 3.6 and RFC 2045: readers, and our signature, would take different ones of several."""
 
-MAX_AUTHOR_OCTETS = 4 * 1024
-"""Of all fields that name who wrote or sent it: they are read while other sessions wait (T-DOS-08)."""
 ROOM_OCTETS = 32 * 1024
 ROOM_FIELDS = 100
 """Of the budget of one reading, left for what is added on the way out: it has to be read whole to be signed (T-DKIM-16)."""

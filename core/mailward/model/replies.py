@@ -133,6 +133,7 @@ BINARY_ELSEWHERE = _reply(
     "binary_elsewhere", 554, "5.6.0", "Binary content stands outside of a part whose transfer encoding says so"
 )
 BINARY_NOT_CONVERTED = _reply("binary_not_converted", 554, "5.6.3", "Binary content that cannot be converted: {problem}")
+LINE_ENDS = _reply("line_ends", 550, "5.5.2", "The lines of the message do not end in CRLF")
 UNREADABLE_AUTHOR = _reply("unreadable_author", 550, "5.6.0", "{needs} exactly one address")
 NOT_YOUR_AUTHOR = _reply("not_your_author", 550, "5.7.1", "The address in {field} does not belong to the account that logged in")
 AUTHORS_TOO_LONG = _reply("authors_too_long", 550, "5.6.0", "From and Sender are longer than {octets} octets")

@@ -73,17 +73,21 @@ def content_facts(message: MessageView) -> dict[str, FactValue]:
 
 
 def message_facts(message: MessageView) -> dict[str, FactValue]:
-    """author (the first mailbox of From) and message; where no reader finds an address, author's address and domain are empty."""
-    author = next(iter(message.authors), None)
-    address, domain = ("", "") if author is None else _address_and_domain(author)
+    """author and message."""
     return {
-        "author.address": address,
-        "author.domain": domain,
+        **author_facts(message),
         "message.size_octets": message.size_octets,
         **content_facts(message),
         "message.anomalies": message.anomalies,
         "message.attachment_types": message.attachment_types,
     }
+
+
+def author_facts(message: MessageView) -> dict[str, FactValue]:
+    """The first mailbox of From; both are empty where no reader finds an address."""
+    author = next(iter(message.authors), None)
+    address, domain = ("", "") if author is None else _address_and_domain(author)
+    return {"author.address": address, "author.domain": domain}
 
 
 def _address_and_domain(author: Mailbox) -> tuple[str, str]:

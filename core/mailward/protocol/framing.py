@@ -151,6 +151,11 @@ class ContentReader:
         return self._lines.facts
 
     @property
+    def is_mended(self) -> bool:
+        """Whether a CR or LF became a space."""
+        return self._has_stray
+
+    @property
     def fault(self) -> ContentFault | None:
         """The gravest fault so far: the same however the stream was cut into chunks."""
         return ContentFault.BARE_NEWLINE if self._has_look_alike else fault_of(self._lines, self._line_limit)

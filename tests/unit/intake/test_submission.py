@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from mailward.cli.decisions import record_as_text
 from mailward.directory import Directory
 from mailward.formats.edits import render
 from mailward.formats.message import MessageView
@@ -373,6 +374,27 @@ async def test_t_smtp_09_a_stray_cr_or_lf_of_a_user_is_a_space_before_anybody_si
     assert (await talk.say(*said))[-1].startswith("250 2.0.0")
     [(_, octets)] = desk.spool.items
     assert octets == head + kept + b"\r\n"
+
+
+@pytest.mark.parametrize("by", ["DATA", "BDAT"])
+@pytest.mark.parametrize("text", [b"hello\n", b"hello\n" * 2000], ids=["short", "longer than a line may be"])
+async def test_a_user_whose_program_ends_lines_in_lf_alone_is_told_so(desk: Post, text: bytes, by: str) -> None:
+    talk = await alice(desk)
+    message = b"From: alice@example.org\nTo: x@outside.example\n\n" + text
+    said = (b"DATA\r\n", message + b"\r\n.\r\n") if by == "DATA" else (b"BDAT %d LAST\r\n%s" % (len(message), message),)
+    answers = await talk.say("MAIL FROM:<alice@example.org>", "RCPT TO:<x@outside.example>", *said)
+    assert answers[-1].startswith("550 5.5.2 The lines of the message do not end in CRLF")
+    wrong = b"From: eve@example.org\r\n\r\na\nb\r\n.\r\n"
+    answers = await talk.say("MAIL FROM:<alice@example.org>", "RCPT TO:<x@outside.example>", "DATA", wrong)
+    assert answers[-1].startswith("550 5.7.1 The address in From"), "what else is wrong is said as it is"
+
+
+async def test_the_record_of_a_refused_message_says_who_submitted_it_and_in_whose_name(desk: Post) -> None:
+    await submit(await alice(desk), b"From: Eve <eve@example.org>\r\n")
+    [record] = desk.decisions.find(limit=1)
+    assert record.session["identity.user"] == "alice@example.org"
+    assert record.facts["author.address"] == "eve@example.org"
+    assert {"author      eve@example.org"} < {line.strip() for line in record_as_text(record).splitlines()}
 
 
 async def test_t_2fa_06_a_session_whose_password_was_revoked_sends_nothing_more(desk: Post) -> None:

@@ -50,6 +50,11 @@ class MailData:
         """What the content says of its lines."""
         return self._reader.lines
 
+    @property
+    def is_mended(self) -> bool:
+        """Whether a CR or LF outside a CRLF became a space."""
+        return self._reader.is_mended
+
     def read(self, octets: bytes) -> Piece:
         content, rest = self._reader.read(octets)
         excess = self._reader.size_octets - self._limits.message_octets
@@ -57,7 +62,7 @@ class MailData:
             return Piece(b"", None, _TOO_BIG)
         if rest is None:
             return Piece(content if excess <= 0 else b"", None)
-        fault = None if self._reader.fault is None else _FAULTS[self._reader.fault]
+        fault = None if self._reader.fault is None else _told(self._reader.fault, is_mended=self.is_mended)
         if excess > 0:
             return Piece(b"", rest, fault or _TOO_BIG)
         return Piece(content, rest, fault)
@@ -68,7 +73,7 @@ class Chunks:
 
     size_octets: of the chunks that have come or are coming. count: of them. is_last: the message ends with this one.
     is_binary: octets are no lines, and all are taken as they are (RFC 3030 section 3). mends: a CR or LF outside a CRLF becomes a
-    space.
+    space. is_mended: one has.
     """
 
     def __init__(self, limits: Limits, *, is_binary: bool = False, mends: bool = False) -> None:
@@ -79,7 +84,7 @@ class Chunks:
         self._counter = LineCounter()
         self._left = 0
         self.size_octets = self.count = 0
-        self.is_last = False
+        self.is_last = self.is_mended = False
 
     def begin(self, size_octets: int, *, is_last: bool) -> None:
         """The next octets are of a further chunk."""
@@ -104,7 +109,7 @@ class Chunks:
             return Piece(b"" if found else content, None)
         if found is None:
             return Piece(content, rest)
-        fault, answer = _FAULTS[found]
+        fault, answer = _told(found, is_mended=self.is_mended)
         return Piece(b"", rest, (fault, replace(answer, closes=False)))  # where commands go on is certain
 
     def _fault(self) -> ContentFault | None:
@@ -114,7 +119,17 @@ class Chunks:
         content, self._held = self._held + content, b""
         if content.endswith(b"\r") and not is_end:
             content, self._held = content[:-1], b"\r"
-        return mended(content) if has_stray(content) else content
+        if not has_stray(content):
+            return content
+        self.is_mended = True
+        return mended(content)
+
+
+def _told(fault: ContentFault, *, is_mended: bool) -> tuple[Fault, Reply]:
+    """is_mended: the line may be so long because its ends are spaces now."""
+    if fault is ContentFault.LINE_TOO_LONG and is_mended:
+        return Fault.TOO_BIG, replies.LINE_ENDS
+    return _FAULTS[fault]
 
 
 class Skipped:

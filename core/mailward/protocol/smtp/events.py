@@ -57,11 +57,13 @@ class Content:
 class MessageAsked:
     """The end of data was reached: what becomes of the message? The transaction ends with the reply, whatever it is.
 
-    lines: what passed by while the content came, so that nobody has to look at all of it again.
+    lines: what passed by while the content came, so that nobody has to look at all of it again. is_mended: a CR or LF outside a
+    CRLF has become a space, as in what users submit.
     """
 
     size_octets: int
     lines: LineFacts
+    is_mended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

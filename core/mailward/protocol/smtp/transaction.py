@@ -216,7 +216,7 @@ class MailTransactions(Dialogue):
             self._move(State.CHUNKS)
             self._send(replies.CHUNK_OK.filled(octets=self._chunk[0]))
             return events
-        return [*events, *self._ask(MessageAsked(data.size_octets, data.lines))]
+        return [*events, *self._ask(MessageAsked(data.size_octets, data.lines, data.is_mended))]
 
     def _give_up(self, piece: Piece) -> list[Event]:
         """Too much came to wait for the end of it."""
