@@ -212,6 +212,7 @@ def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) 
         reader.stands_for = {"mail.example.net": there, "--user alice": f"--user {USER}", "alice@example.org": DEMO}
         assert "would be brought" in reader.types("import imap")
         assert re.search(r"INBOX .* kept", reader.types("import imap"))
+        assert re.search(r"Entwürfe +\\Drafts", reader.types("account mailboxes"))
         assert "0 messages brought" in reader.types("import imap"), "all has come"
         assert re.search(r"INBOX .* new", reader.types("import maildir"))
     assert "Friends" in reader.types("import mbox Mail")

@@ -1,4 +1,4 @@
-"""`mailward account mailboxes`: which mailboxes an account has, what is in them, and a new one."""
+"""`mailward account mailboxes`: which mailboxes an account has, what is in them and what they are for, and a new one."""
 
 from collections.abc import Mapping
 from typing import Annotated, NoReturn
@@ -10,9 +10,10 @@ from mailward.app.accounts import opened_store
 from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Account
+from mailward.formats.mailbox_names import SPECIAL_USES
 from mailward.store.base import AccountStore, MailboxInfo
-from mailward.store.ops import CreateMailbox, Subscribe
-from mailward.store.refusals import StoreRefusal
+from mailward.store.ops import CreateMailbox, SetSpecialUse, Subscribe
+from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 NAMED = 20
 """So many mailboxes a message names; the command shows all."""
@@ -23,16 +24,28 @@ def mailboxes_command(
     create: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make this mailbox first, and subscribe to it; Team/Plans is below Team.")
     ] = None,
+    use: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="USE NAME",
+            help="Make this mailbox the one for sent, drafts, junk, trash or archive, and no other; none: for nothing special.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print an account's mailboxes, or make one. It shows what is in them, and with whom they are shared.
+    """Print an account's mailboxes, make one, or say what one is for. It shows what is in them, and with whom they are shared.
+
+    What a mailbox is for, its special use (RFC 6154), is where mail programs put what they send or delete, and where junk is
+    delivered to.
 
     Examples:
 
       mailward account mailboxes alice@example.org
 
       mailward account mailboxes alice@example.org --create Team
+
+      mailward account mailboxes alice@example.org --use sent 'Sent Items'
     """
     settings = config_of(config)
     account = account_of(settings, address)
@@ -40,6 +53,8 @@ def mailboxes_command(
         store = stores.open(account.id)
         if create is not None:
             _create(store, create)
+        if use is not None:
+            _use(account, store, *use)
         identifiers = Identifiers(directory)
         shared = {
             mailbox: {identifiers.name(grantee) or "an account that was removed": rights for grantee, rights in granted.items()}
@@ -70,6 +85,22 @@ def _create(store: AccountStore, name: str) -> None:
         store.apply([CreateMailbox(name), Subscribe(name, True)])
     except StoreRefusal as refusal:
         fail(str(refusal), USAGE)
+
+
+def _use(account: Account, store: AccountStore, use: str, name: str) -> None:
+    uses = {one.removeprefix("\\").lower(): one for one in SPECIAL_USES} | {"none": ""}
+    special_use = uses.get(use.removeprefix("\\").lower())
+    if special_use is None:
+        fail(f"--use: a mailbox can be for {', '.join(uses)}, not for '{use}'", USAGE)
+    try:
+        found = store.mailbox(name)
+    except NoSuchMailbox:
+        no_mailbox(account, store, name)
+    so_far = [one for one in store.mailboxes() if special_use and one.special_use == special_use and one.id != found.id]
+    try:
+        store.apply([*(SetSpecialUse(one.id, "") for one in so_far), SetSpecialUse(found.id, special_use)])
+    except StoreRefusal as refusal:
+        fail(f"--use: {refusal}", USAGE)
 
 
 def _row(info: MailboxInfo, shared: Mapping[str, str]) -> tuple[str, ...]:

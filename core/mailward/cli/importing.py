@@ -217,6 +217,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
         for one in found
         if one.expunged
     ]
+    lines += [f"  {one_line(note)}" for one in found for note in one.notes]
     lines += [f"  {one_line(problem)}" for problem in problems[:_MOST_PROBLEMS]]
     if stopped:
         lines.append(f"stopped: {one_line(stopped)}")
@@ -233,6 +234,8 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
                 "missing": one.missing,
                 "expunged": one.expunged,
                 "keeps_uids": one.keeps_uids,
+                "special_use": one.special_use,
+                "notes": one.notes,
             }
             for one in found
         ],

@@ -11,6 +11,14 @@ SEPARATOR = "/"
 MAX_LEVELS = 20
 SPECIAL_USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
 """What a mailbox may be for (RFC 6154 section 2)."""
+COMMON_NAMES = {
+    "\\Archive": ("archive", "archives"),
+    "\\Drafts": ("drafts", "draft"),
+    "\\Junk": ("junk", "spam", "junk e-mail", "junk email", "junk mail", "bulk mail", "bulk"),
+    "\\Sent": ("sent", "sent items", "sent messages", "sent mail", "sent-mail"),
+    "\\Trash": ("trash", "deleted items", "deleted messages", "deleted", "bin"),
+}
+"""What servers and programs call mailboxes that are for something, in small letters: where nothing says what one is for."""
 
 _MAX_CHARACTERS = 500
 _MAX_OCTETS = 1000

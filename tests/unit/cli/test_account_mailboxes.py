@@ -66,6 +66,22 @@ def test_a_mailbox_is_made_with_those_above_it_and_subscribed_to(shell: Shell) -
     assert (again.exit_code, again.stderr) == (64, "mailward: The mailbox Team exists\n")
 
 
+def test_another_mailbox_becomes_the_one_for_sent_mail(shell: Shell) -> None:
+    def uses(*words: str) -> dict[str, str]:
+        return {one["mailbox"]: one["special_use"] for one in json.loads(shell.type("mailboxes", DEMO, *words, "--json").stdout)}
+
+    made = uses("--create", "Sent Items", "--use", "sent", "Sent Items")
+    assert (made["Sent Items"], made["Sent"]) == ("\\Sent", "")
+    assert uses("--use", "Sent", "Sent")["Sent Items"] == ""
+    assert uses("--use", "none", "Sent")["Sent"] == ""
+    refused = [
+        shell.type("mailboxes", DEMO, "--use", *words) for words in (("spam", "Junk"), ("sent", "INBOX"), ("sent", "Nowhere"))
+    ]
+    assert [one.exit_code for one in refused] == [64, 64, 66]
+    assert "for all, archive, drafts, flagged, junk, sent, trash, none, not for 'spam'" in refused[0].stderr
+    assert uses()["Junk"] == "\\Junk", "what is refused changes nothing"
+
+
 def test_who_shares_a_mailbox_that_is_not_there_is_told_which_are_and_how_to_make_it(shell: Shell) -> None:
     told = shell.type("share", DEMO, "Team", "--with", "anyone", "--rights", "lr")
     assert told.exit_code == 66

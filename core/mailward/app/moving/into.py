@@ -3,6 +3,9 @@
 What has come is known by delivery keys, which are durable with the mail itself: a move that is interrupted goes on where it
 stopped, and a second one brings what is new. UIDs are kept where a mailbox here is empty, or has its UIDVALIDITY from the same
 source; where other mail has got one of them meanwhile the mailbox gets a new UIDVALIDITY, for no UID may mean two messages.
+
+A folder that is for sent mail, junk or the like comes to be so here, by its special use or else by a common name: one that is
+ours, and was never used, makes way for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, Source
-from mailward.formats.mailbox_names import INBOX, fitting
+from mailward.formats.mailbox_names import COMMON_NAMES, INBOX, fitting
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
 from mailward.store.names import normalise_name
-from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Op, Renumber, Subscribe
+from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Op, Renumber, SetSpecialUse, Subscribe
 from mailward.store.refusals import NoSuchMailbox, NotPermitted, SpecialUseRefused
 from mailward.store.uids import MAX_FOREIGN_UID, MAX_FOREIGN_UIDVALIDITY
 
@@ -31,7 +34,8 @@ class Brought:
     """How one folder went. name: here. there: in it at the source. known: of them, brought by an earlier run.
 
     keeps_uids: UIDs and UIDVALIDITY are those of the source. expunged: what the source has deleted and still holds, left out.
-    problems: what could not be read or stored as it was.
+    special_use: what the mailbox is for by this run, "" where that is as it was. notes: what became of others for its sake, or
+    why it is for nothing. problems: what could not be read or stored as it was.
     """
 
     place: str
@@ -41,6 +45,8 @@ class Brought:
     brought: int = 0
     keeps_uids: bool = False
     expunged: int = 0
+    special_use: str = ""
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -64,6 +70,7 @@ class Move:
         Raises SourceError, StorageError, StoreRefusal.
         """
         folders = [folder for folder in self._source.folders() if not {folder.name, folder.place} & set(without)]
+        folders = _with_special_uses(folders)
         names = {normalise_name(fitting(folder.name)) for folder in folders}
         for folder in sorted(folders, key=lambda folder: not folder.special_use):  # these may need a name that others free
             yield self._bring(folder, names)
@@ -82,7 +89,7 @@ class Move:
         wanted = [ref for ref in listing.refs if ref.key not in known]
         brought.there, brought.known = len(listing.refs), len(listing.refs) - len(wanted)
         brought.expunged = listing.expunged
-        info = self._mailbox(folder, name, names)
+        info = self._mailbox(folder, names, brought)
         uidvalidity = listing.uidvalidity
         highest = max([listing.uidnext, *[ref.uid for ref in listing.refs]])
         if highest > MAX_FOREIGN_UID:
@@ -108,23 +115,31 @@ class Move:
         parts = (self._store.known(keys[at : at + _KEYS_TOGETHER]) for at in range(0, len(keys), _KEYS_TOGETHER))
         return frozenset[str]().union(*parts)
 
-    def _mailbox(self, folder: Folder, name: str, names: set[str]) -> MailboxInfo | None:
+    def _mailbox(self, folder: Folder, names: set[str], brought: Brought) -> MailboxInfo | None:
         """The mailbox here, made when it is missing; None when it is missing and we only look."""
-        with_use = self._uses.get(folder.special_use) if folder.special_use else None
+        name = brought.name
         try:
             found = self._store.mailbox(name)
         except NoSuchMailbox:
             found = None
+        use = folder.special_use
+        holder = self._uses.get(use)
+        is_new = name != INBOX and (found is None or (found.uidnext == 1 and not found.special_use))
+        making_way: list[Op] = []
+        if not use or not is_new or (holder is not None and holder.name == name):
+            use = ""
+        elif holder is not None and (holder.name in names or holder.uidnext > 1):
+            why = "comes, too" if holder.name in names else "is in use here"
+            brought.notes.append(f"{holder.name}, which {why}, stays {use}; {name} is for nothing special")
+            use = ""
+        elif holder is not None:  # ours, which was never used
+            brought.notes.append(f"{name} is {use}, and {holder.name}, which was empty, is gone")
+            making_way = [DeleteMailbox(holder.name), Subscribe(holder.name, False)]
+        brought.special_use = use
         if self._only_look:
             return found
-        if found is None:
-            ops: list[Op] = []
-            use = folder.special_use
-            if with_use is not None and with_use.name not in names and with_use.uidnext == 1:
-                ops += [DeleteMailbox(with_use.name), Subscribe(with_use.name, False)]  # ours of that use was never used
-            elif with_use is not None:
-                use = ""
-            self._create(ops, name, use)
+        if found is None or use:
+            self._make(found, name, use, making_way, brought)
             found = self._store.mailbox(name)
             if use:
                 self._uses[use] = found
@@ -132,11 +147,15 @@ class Move:
             self._store.apply([Subscribe(name, folder.subscribed is not False)])
         return found
 
-    def _create(self, making_way: list[Op], name: str, use: str) -> None:
+    def _make(self, found: MailboxInfo | None, name: str, use: str, making_way: Sequence[Op], brought: Brought) -> None:
+        """The mailbox with its use, or at least the mailbox."""
         try:
-            self._store.apply([*making_way, CreateMailbox(name, use)])
-        except (NotPermitted, SpecialUseRefused):  # ours has mailboxes below it, or such a use cannot be given
-            self._store.apply([CreateMailbox(name)])
+            self._store.apply([*making_way, CreateMailbox(name, use) if found is None else SetSpecialUse(found.id, use)])
+        except (NotPermitted, SpecialUseRefused) as refusal:  # ours has mailboxes below it, or such a use cannot be given
+            brought.notes = [f"{name} is not {use}: {refusal}"] if use else []
+            brought.special_use = ""
+            if found is None:
+                self._store.apply([CreateMailbox(name)])
 
     def _store_letters(self, info: MailboxInfo, letters: Sequence[Letter], numbering: "_Numbering", brought: Brought) -> None:
         appends = []
@@ -167,6 +186,18 @@ class Move:
                         raise
                     brought.problems.append(f"{brought.name}: of a message the keywords {left_out} were left out: {refusal}")
                     one = replace(one, flags=tuple(flag for flag in one.flags if flag in SYSTEM_FLAGS))
+
+
+def _with_special_uses(folders: Sequence[Folder]) -> list[Folder]:
+    """With those that their names tell, of what no folder is said to be for."""
+    said = {folder.special_use for folder in folders}
+    told: dict[str, str] = {}
+    for use, names in COMMON_NAMES.items():
+        called = {folder.name.casefold(): folder.place for folder in folders if not folder.special_use}
+        place = next((called[name] for name in names if name in called), None)
+        if use not in said and place is not None:
+            told[place] = use
+    return [replace(folder, special_use=told.get(folder.place, folder.special_use)) for folder in folders]
 
 
 class _Numbering:

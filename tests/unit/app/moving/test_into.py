@@ -233,9 +233,42 @@ def test_folders_keep_their_names_and_uses(tmp_path: Path) -> None:
 def test_a_use_whose_mailbox_here_has_mail_stays(tmp_path: Path) -> None:
     store = account(tmp_path)
     store.apply([append(store.mailbox("Trash").id, b"A: 1\r\n\r\n")])
-    brought(Server(Folder("D", "Deleted", "\\Trash")), store)
+    found = brought(Server(Folder("D", "Deleted", "\\Trash")), store)
+    assert found["Deleted"].notes == ["Trash, which is in use here, stays \\Trash; Deleted is for nothing special"]
     uses = {info.name: info.special_use for info in store.mailboxes()}
     assert (uses["Deleted"], uses["Trash"]) == ("", "\\Trash")
+
+
+@pytest.mark.parametrize("looks_first", [False, True])
+def test_what_folders_are_for_is_told_by_their_names_where_nothing_else_tells(tmp_path: Path, looks_first: bool) -> None:
+    """Names of Exchange and Apple Mail; no special uses are in a Maildir."""
+    box = made(tmp_path / "box", {})
+    for name in (".Sent Items", ".Deleted Messages", ".Junk E-mail", ".Drafts", ".Archives.2024"):
+        made(box, {"1.a__": letter(1)}, name)
+    store = account(tmp_path / "store")
+    if looks_first:
+        would_be = {one.name: one for one in Move(MaildirSource(box), store, lambda *_: None, only_look=True).run()}
+    found = brought(MaildirSource(box), store)
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert uses == {
+        "INBOX": "", "Sent Items": "\\Sent", "Deleted Messages": "\\Trash", "Junk E-mail": "\\Junk", "Drafts": "\\Drafts",
+        "Archive": "\\Archive", "Archives": "", "Archives/2024": "",
+    }  # fmt: skip
+    assert found["Sent Items"].notes == ["Sent Items is \\Sent, and Sent, which was empty, is gone"]
+    assert (found["Drafts"].notes, found["Archives/2024"].special_use) == ([], "")
+    if looks_first:
+        assert {name: one.notes for name, one in would_be.items()} == {name: one.notes for name, one in found.items()}
+    again = brought(MaildirSource(box), store)
+    assert not any(one.notes or one.special_use for one in again.values()), "nothing becomes otherwise"
+
+
+def test_a_special_use_counts_more_than_a_name_and_a_name_of_ours_more_than_others(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    folders = (Folder("a", "Sent Items"), Folder("b", "Mine", "\\Sent"), Folder("c", "Spam"), Folder("d", "Junk"))
+    found = brought(Server(*folders), store)
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert (uses["Mine"], uses["Sent Items"], uses["Spam"], uses["Junk"]) == ("\\Sent", "", "", "\\Junk")
+    assert "Sent" not in uses and found["Mine"].notes
 
 
 def test_a_name_that_cannot_be_is_mended_and_told(tmp_path: Path) -> None:
