@@ -15,7 +15,7 @@ from mailward.app.moving.uidl_format import CYRUS, DOVECOT, UidlFormat, UidlForm
         (UidlFormat("UID%u-%v"), "UID7-1240420922"),
         (UidlFormat("%f"), "1500000000.a,S=7"),  # qmail-pop3d
     ],
-    ids=str,
+    ids=["dovecot", "cyrus", "uw-ipop3d", "courier", "words", "qmail"],
 )
 def test_formats_of_servers(made: UidlFormat, told: str) -> None:
     assert made.of(7, 0x49EF523A, "1500000000.a,S=7") == told
