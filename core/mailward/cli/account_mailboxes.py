@@ -34,7 +34,7 @@ def mailboxes_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print an account's mailboxes, make one, or say what one is for. It shows what is in them, and with whom they are shared.
+    """Print an account's mailboxes, or change them. It shows what is in them, and with whom they are shared.
 
     What a mailbox is for, its special use (RFC 6154), is where mail programs put what they send or delete, and where junk is
     delivered to.
