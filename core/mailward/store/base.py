@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import MailLimits
+from mailward.store.gone import LongGone
 from mailward.store.marks import Marks
 from mailward.store.ops import Op, OpResult
 
@@ -66,9 +67,8 @@ class Delta:
     """What changed in a mailbox after a MODSEQ: entries new or changed (as parallel tuples in UID order), UIDs gone.
 
     gone: of entries that were there at that MODSEQ. passed: of those that came later and are gone; who has been told of newer
-    entries than its MODSEQ says may know them (RFC 7162 section 6). long_gone: where that MODSEQ is of so long ago that only
-    ranges of UIDs are known, some of which came later or had gone before: first and last of each, in order. stamp: as of
-    `MailboxView`.
+    entries than its MODSEQ says may know them (RFC 7162 section 6). long_gone: where that MODSEQ is of so long ago that it is not
+    known what has gone since: all that can have been. stamp: as of `MailboxView`.
     """
 
     highest_modseq: int
@@ -80,7 +80,7 @@ class Delta:
     messages: tuple[int, ...]
     gone: tuple[int, ...]
     passed: tuple[int, ...]
-    long_gone: tuple[tuple[int, int], ...] = ()
+    long_gone: LongGone = field(default_factory=LongGone)
     stamp: int | None = field(default=None, compare=False)
 
     @property

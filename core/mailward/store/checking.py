@@ -136,7 +136,7 @@ def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
     floor: int = connection.execute("SELECT log_floor FROM account").fetchone()[0]
     logged: set[tuple[int, int, int]] = set()
     for mailbox, modseq, kind, uids, added in connection.execute("SELECT * FROM change"):
-        if len(uids) % (8 if kind == MERGED else 4) or (kind == 1 and len(added) != 2 * len(uids)):
+        if len(uids) % 4 or (kind == MERGED and len(uids) != 4) or (kind == 1 and len(added) != 2 * len(uids)):
             yield f"the log at MODSEQ {modseq} is damaged"
         elif not kind:
             logged |= {(mailbox, uid, modseq) for uid in array("I", uids)}

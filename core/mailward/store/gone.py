@@ -1,13 +1,13 @@
-"""What the log tells of UIDs that were expunged long ago, where it has grown long: ranges of them in one row a mailbox, without
-the MODSEQs at which each came and went.
+"""What the log tells of UIDs that were expunged long ago, where it has grown long: one UID a mailbox, the highest of them.
 
-Who comes from before that row is told of all of them, which are more than have gone since: RFC 7162 section 3.2.6 asks just that
-of a server that does not remember so far back. Between two ranges lies a message that is there, or that went later.
+Who comes from before that row is told of every UID up to that one but those of the messages that are there, which are more than
+have gone since: RFC 7162 section 3.2.6 asks just that of a server that does not remember so far back.
 """
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 MERGED = 2
 """What such a row has as `gone`."""
@@ -16,33 +16,37 @@ Range = tuple[int, int]
 """First and last."""
 
 
+@dataclass(frozen=True, slots=True)
+class LongGone:
+    """All UIDs up to `last` that are not `here`: array('I') in order, which may go on. As ranges, in order, that are made one by
+    one: there may be as many as messages. False when there are no such UIDs to tell of."""
+
+    last: int = 0
+    here: "array[int]" = field(default_factory=lambda: array("I"))
+
+    def __bool__(self) -> bool:
+        return self.last > 0
+
+    def __iter__(self) -> Iterator[Range]:
+        first = 1
+        for uid in self.here:
+            if uid > self.last:
+                break
+            if first < uid:
+                yield first, uid - 1
+            first = uid + 1
+        if first <= self.last:
+            yield first, self.last
+
+
 def merge(connection: sqlite3.Connection, modseq: int) -> None:
     """What went up to this MODSEQ, in all mailboxes."""
     where = "gone > 0 AND modseq <= ?"
     boxes = connection.execute(f"SELECT mailbox, max(modseq) FROM change WHERE {where} GROUP BY mailbox", (modseq,)).fetchall()  # noqa: S608
-    for mailbox, last in boxes:
-        rows = connection.execute(f"SELECT gone, uids FROM change WHERE {where} AND mailbox = ?", (modseq, mailbox))  # noqa: S608
-        found = sorted(one for kind, uids in rows for one in (ranges(uids) if kind == MERGED else _singles(uids)))
+    for mailbox, latest in boxes:
+        rows = connection.execute(f"SELECT uids FROM change WHERE {where} AND mailbox = ?", (modseq, mailbox))  # noqa: S608
+        last = max(max(array("I", uids)) for (uids,) in rows)
         connection.execute(f"DELETE FROM change WHERE {where} AND mailbox = ?", (modseq, mailbox))  # noqa: S608
-        packed = array("I", [number for one in _joined(found) for number in one]).tobytes()
-        connection.execute("INSERT INTO change VALUES (?, ?, ?, ?, x'')", (mailbox, last, MERGED, packed))
-
-
-def ranges(uids: bytes) -> Iterator[Range]:
-    """As such a row has them."""
-    numbers = array("I", uids)
-    return zip(numbers[::2], numbers[1::2], strict=True)
-
-
-def _singles(uids: bytes) -> Iterator[Range]:
-    return ((uid, uid) for uid in array("I", uids))
-
-
-def _joined(found: Iterable[Range]) -> Sequence[Range]:
-    joined: list[Range] = []
-    for first, last in found:
-        if joined and first == joined[-1][1] + 1:
-            joined[-1] = joined[-1][0], last
-        else:
-            joined.append((first, last))
-    return joined
+        connection.execute(
+            "INSERT INTO change VALUES (?, ?, ?, ?, x'')", (mailbox, latest, MERGED, array("I", (last,)).tobytes())
+        )

@@ -99,8 +99,8 @@ CREATE TABLE header (message INTEGER PRIMARY KEY, headers BLOB NOT NULL) STRICT;
 CREATE TABLE pack (id INTEGER PRIMARY KEY, messages INTEGER NOT NULL) STRICT;
 
 -- One row for what one list of ops did to one mailbox. gone = 0: uids were added or changed. gone = 1: uids were
--- expunged, with the MODSEQ at which each had been added; gone = 2: long ago, see store.gone. Packed arrays of native 32 and 64
--- bit integers.
+-- expunged, with the MODSEQ at which each had been added; gone = 2: the highest of those of long ago, see store.gone. Packed
+-- arrays of native 32 and 64 bit integers.
 CREATE TABLE change (
     mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, gone INTEGER NOT NULL, uids BLOB NOT NULL,
     added_modseqs BLOB NOT NULL, PRIMARY KEY (mailbox, modseq, gone)

@@ -15,7 +15,7 @@ from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInf
 from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
-from mailward.store.gone import MERGED, Range, ranges
+from mailward.store.gone import MERGED, LongGone
 from mailward.store.packs import Locator
 from mailward.store.refusals import NoSuchMailbox
 
@@ -117,11 +117,11 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     touched: set[int] = set()
     gone: set[int] = set()
     passed: set[int] = set()
-    long_gone: tuple[Range, ...] = ()
+    long_gone = LongGone()
     log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
     for kind, uids, added_modseqs in log:
         if kind == MERGED:
-            long_gone = (*ranges(uids),)
+            long_gone = LongGone(array("I", uids)[0], load_columns(connection, mailbox)[0])
         elif kind:
             for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
                 (gone if added <= since else passed).add(uid)

@@ -14,7 +14,7 @@ from mailward.access.imap.desk import Desk
 from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.rights import settable
 from mailward.access.imap.selected import Changed, Selected
-from mailward.access.imap.vanished import vanished_text
+from mailward.access.imap.vanished import vanished_texts
 from mailward.access.imap.voice import Voice
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
@@ -256,17 +256,16 @@ class Telling(Voice):
 
         Also of messages that came after `since`: its MODSEQ was held back (`tell_step`), so the client may know them.
         """
-        gone = await self.blocking(lambda: self._vanished(since, numbers))
-        if gone:
-            self.untagged(f"VANISHED (EARLIER) {gone}")
+        await self.send_pieces(self._vanished_lines(since, numbers))
 
-    def _vanished(self, since: int, numbers: SequenceSet | None) -> str:
-        """As a set. Blocks."""
+    def _vanished_lines(self, since: int, numbers: SequenceSet | None) -> Iterator[bytes]:
+        """Blocks."""
         selected = self.mailbox
         delta = self.store.delta(selected.info.id, since)
         # "*" is the highest UID there ever was: the last message of the mailbox may be the one that is gone.
         wanted = None if numbers is None else numbers.resolve(max(selected.uidnext - 1, 1))
-        return vanished_text(delta, wanted, selected.uids)
+        for gone in vanished_texts(delta, wanted, selected.uids):
+            yield b"* VANISHED (EARLIER) %b\r\n" % gone.encode("ascii")
 
     def flags_line(self, selected: Selected, place: int, *, known: bool = False) -> bytes:
         """One message's flags; b"" when there is nothing to tell. known: the client knows them, and is told of the MODSEQ alone.

@@ -1,38 +1,47 @@
 """Which UIDs is a client told to have vanished that comes back after a while (RFC 7162 section 3.2.10)?
 
-Ranges stay ranges: a mailbox may have lost millions of messages, of which the log has but the first and the last.
+Ranges stay ranges, and are made one by one: a mailbox may have lost millions of messages, between as many that are there.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice
 
 from mailward.protocol.imap.arguments import ranges_text
 from mailward.store.base import Delta
 from mailward.store.gone import Range
 
-
-def vanished_text(delta: Delta, wanted: Sequence[Range] | None, held: Sequence[int]) -> str:
-    """As a set, "" for none. wanted: what the client asks about, in order and apart, None for all; held: UIDs, in order, that
-    the session still counts."""
-    gone = sorted([*((uid, uid) for uid in (*delta.gone, *delta.passed)), *delta.long_gone])
-    return ranges_text(_without(gone if wanted is None else _within(gone, wanted), held))
+_TOGETHER = 10_000
+"""Ranges in one response."""
 
 
-def _within(ranges: Sequence[Range], wanted: Sequence[Range]) -> Iterator[Range]:
+def vanished_texts(delta: Delta, wanted: Sequence[Range] | None, held: Sequence[int]) -> Iterator[str]:
+    """As sets, so many ranges in each. wanted: what the client asks about, in order and apart, None for all; held: UIDs, in
+    order, that the session still counts."""
+    later = ((uid, uid) for uid in merge(delta.gone, delta.passed) if uid > delta.long_gone.last)
+    gone: Iterator[Range] = chain(delta.long_gone, later)
+    told = _without(gone if wanted is None else _within(gone, wanted), held)
+    while text := ranges_text(islice(told, _TOGETHER)):
+        yield text
+
+
+def _within(ranges: Iterable[Range], wanted: Sequence[Range]) -> Iterator[Range]:
     """The parts of these that are in those."""
-    for low, high in wanted:
-        for at in range(bisect_left(ranges, low, key=_last), len(ranges)):
-            first, last = ranges[at]
-            if first > high:
+    at = 0
+    for first, last in ranges:
+        while at < len(wanted) and wanted[at][1] < first:
+            at += 1
+        if at == len(wanted):
+            return
+        for other in range(at, len(wanted)):
+            low, high = wanted[other]
+            if low > last:
                 break
             yield max(first, low), min(last, high)
 
 
-def _last(ends: Range) -> int:
-    return ends[1]
-
-
-def _without(ranges: Sequence[Range] | Iterator[Range], held: Sequence[int]) -> Iterator[Range]:
+def _without(ranges: Iterable[Range], held: Sequence[int]) -> Iterator[Range]:
     for first, last in ranges:
         for at in range(bisect_left(held, first), bisect_right(held, last)):
             if first < held[at]:
