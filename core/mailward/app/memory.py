@@ -6,7 +6,11 @@ import gc
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3), of glibc."""
-_LARGE_OCTETS = 1 << 20
+_KEPT_FREE_OCTETS = 1 << 20
+_TLS_BUFFER_OCTETS = 256 * 1024
+"""uvloop has a buffer of this size for each TLS connection, of which little is ever used. By a mapping of its own it takes as
+much as is used; on the heap it is made of memory that was used before, and took 20 kB more for every idle session. What is
+smaller is quicker on the heap."""
 _YOUNG = 7_000
 """Values that may be garbage before somebody looks for it: ten times as many as Python's own."""
 
@@ -31,5 +35,5 @@ def give_back_what_is_free() -> None:
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_ARENA_MAX, 1)
-        libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_OCTETS)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_OCTETS)  # smaller ones are quicker on the heap: setting the other makes it 128 kB
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE_OCTETS)
+        libc.mallopt(_M_MMAP_THRESHOLD, _TLS_BUFFER_OCTETS)
