@@ -511,7 +511,9 @@ class Steps:
             raise NotPermitted(new_name)
         moved = [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]
         for other in moved:
-            normalise_name(new_name + other.name[len(name) :])
+            there = self._find(normalise_name(new_name + other.name[len(name) :]))
+            if there is not None and there not in moved:
+                raise MailboxExists(there.name)
         self._make_parents(new_name)
         for other in sorted(moved, key=lambda other: other.name):
             self._remember(other)
@@ -526,7 +528,7 @@ class Steps:
         box = self._find(name)
         if box is None:
             raise NoSuchMailbox(name)
-        if name == INBOX or any(other.name.startswith(f"{name}/") for other in self.state.boxes.values()):
+        if name == INBOX:
             raise NotPermitted(name)
         self._remember(box)
         self._leave(box, sorted(box.entries))
@@ -576,7 +578,7 @@ class Steps:
 
     def _make_parents(self, name: str, *, inherit: bool = True) -> None:
         for parent in parents(name):
-            if self._find(parent) is None:
+            if not any(f"{box.name}/".startswith(f"{parent}/") for box in self.state.boxes.values()):
                 self._make(parent, "", inherit=inherit)
 
     def _remember(self, box: Box) -> None:

@@ -70,6 +70,10 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
         annotations.copy(ops.connection, mailbox, target)
         return OpResult(target, uidvalidity)
     below = [(each, old, normalise_name(new_name + old[len(name) :])) for each, old in _with_all_below(ops.connection, name)]
+    moved = {each for each, _, _ in below}
+    for _, _, new in below:  # there may be some below the new name already
+        if find(ops.connection, new) not in (None, *moved):
+            raise MailboxExists(f"The mailbox {new} exists")
     _make_parents(ops, new_name)
     for each, old, new in below:
         _set_name(ops, each, old, new)
@@ -84,8 +88,6 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
         raise NoSuchMailbox(f"There is no mailbox {name}")
     if name == INBOX:
         raise NotPermitted("INBOX cannot be deleted")
-    if len(_with_all_below(ops.connection, name)) > 1:
-        raise NotPermitted("The mailbox has mailboxes below it; delete those first")
     box = ops.box(mailbox)
     ops.remove_all(mailbox)
     grants.end(ops.connection, mailbox)
@@ -194,8 +196,9 @@ def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[Mai
 
 
 def _make_parents(ops: OpList, name: str, *, inherit: bool = True) -> None:
+    """But for those that have been deleted, and are a level still for what is below them."""
     for parent in parents(name):
-        if find(ops.connection, parent) is None:
+        if not _with_all_below(ops.connection, parent):
             _insert(ops, parent, grants_of=_above(parent) if inherit else "")
 
 

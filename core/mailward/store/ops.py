@@ -107,7 +107,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class CreateMailbox:
-    """Make a mailbox and the levels above it. Raises MailboxExists, SpecialUseRefused, TooMany.
+    """Make a mailbox, and those above it where that level is new. Raises MailboxExists, SpecialUseRefused, TooMany.
 
     inherit: they have the grants of what is above them (RFC 4314 section 4); else they are shared with nobody.
     """
@@ -130,7 +130,7 @@ class RenameMailbox:
 
 @dataclass(frozen=True, slots=True)
 class DeleteMailbox:
-    """Delete a mailbox and its messages; INBOX cannot be deleted."""
+    """Delete a mailbox and its messages; INBOX cannot be deleted. What is below it stays (RFC 3501 section 6.3.4)."""
 
     name: str
 

@@ -15,9 +15,10 @@ from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, QueueId, Uid
 from mailward.store import annotations, past_names, tidy, views
-from mailward.store.base import EXPUNGED_KEPT_S, Delivered, Place
+from mailward.store.base import EXPUNGED_KEPT_S, AccountStore, Delivered, Place
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.flags import SEEN
+from mailward.store.mailboxes import DEFAULT_MAILBOXES
 from mailward.store.ops import (
     Copy,
     CreateMailbox,
@@ -30,7 +31,7 @@ from mailward.store.ops import (
     Subscribe,
 )
 from mailward.store.packs import HEADER_OCTETS
-from mailward.store.refusals import MailboxExists, NotPermitted, SpecialUseRefused, TooManyAnnotations
+from mailward.store.refusals import MailboxExists, NoSuchMailbox, NotPermitted, SpecialUseRefused, TooManyAnnotations
 from mailward.store.repair import check_account
 from support.storecheck import NOW_S, message
 from support.stores import ALICE, NoHints, account, append, embedded
@@ -137,11 +138,35 @@ def test_t_imap_16_uids_are_not_reused_after_all_messages_are_gone(tmp_path: Pat
     assert second.uids[0] > first.uids[0]
 
 
-def test_a_mailbox_with_mailboxes_below_it_stays(tmp_path: Path) -> None:
+def names_in(store: AccountStore) -> set[str]:
+    return {info.name for info in store.mailboxes()} - {name for name, _ in DEFAULT_MAILBOXES}
+
+
+def test_what_is_below_a_deleted_mailbox_stays_and_so_does_the_level(tmp_path: Path) -> None:
+    """RFC 3501 section 6.3.4."""
     store = account(tmp_path)
     store.apply([CreateMailbox("a/b")])
-    with pytest.raises(NotPermitted):
+    store.apply([DeleteMailbox("a")])
+    assert names_in(store) == {"a/b"}
+    store.apply([CreateMailbox("a/c/d")])
+    assert names_in(store) == {"a/b", "a/c", "a/c/d"}
+    with pytest.raises(NoSuchMailbox):
         store.apply([DeleteMailbox("a")])
+
+
+def test_a_rename_to_a_level_that_was_deleted_takes_no_name_that_is_there(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("a/b"), DeleteMailbox("a"), CreateMailbox("x/b"), CreateMailbox("x/c")])
+    with pytest.raises(MailboxExists):
+        store.apply([RenameMailbox("x", "a")])
+    store.apply([RenameMailbox("x/b", "x/d"), RenameMailbox("x", "a")])
+    assert names_in(store) == {"a", "a/b", "a/c", "a/d"}
+
+
+def test_a_mailbox_is_renamed_to_the_level_above_it(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("a/b/b/b"), DeleteMailbox("a"), RenameMailbox("a/b", "a")])
+    assert names_in(store) == {"a", "a/b", "a/b/b"}
 
 
 def test_a_special_use_belongs_to_one_mailbox(tmp_path: Path) -> None:

@@ -409,6 +409,21 @@ async def test_a_mailbox_made_below_a_shared_one_is_the_owners_and_shared_alike(
         await bob.ok(f'DELETE {BOX[:-1]}/Old"')
 
 
+async def test_t_imap_14_who_makes_a_mailbox_brings_no_deleted_one_above_it_back(town: Town) -> None:
+    """What is below a deleted mailbox stays shared, and its level is nobody's to fill."""
+    work(town, "lrk", mailbox="Work/A")
+    async with sessions(town, "alice", "bob") as (alice, bob):
+        await alice.ok("DELETE Work")
+        await bob.ok(f'CREATE {BOX[:-1]}/A/B"')
+        assert (await bob.command(f'CREATE {BOX[:-1]}/C"'))[-1].startswith(b"NO [NOPERM]")
+        assert (await bob.command(f"CREATE {BOX}"))[-1].startswith(b"NO [NOPERM]")
+        assert await alice.ok('LIST "" Work*') == [
+            b'* LIST (\\HasChildren \\Noselect) "/" "Work"',
+            b'* LIST (\\HasChildren) "/" "Work/A"',
+            b'* LIST (\\HasNoChildren) "/" "Work/A/B"',
+        ]
+
+
 async def test_t_imap_14_what_is_hidden_is_no_place_to_make_a_mailbox(town: Town) -> None:
     work(town, "lrkx")
     work(town, "lrkx", mailbox="Work/Seen")
