@@ -118,7 +118,89 @@ def test_t_imap_16_a_restored_account_gives_no_uid_twice_and_what_was_there_is_s
     after = state(target)
     assert after[0] > lost and after[1] == before[1], "UID 3 meant something else"
     assert state(target, "Sent") == sent_before, "nothing has happened there"
-    assert [path.name for path in Path(done["aside"]).glob("accounts/*/index.sqlite")] == ["index.sqlite"]
+    (aside,) = map(Path, done["set_aside"])
+    assert (aside / "index.sqlite").is_file()
+    assert (done["restored"]["accounts"], done["restored"]["messages"]) == (1, 3)
+
+
+def test_what_is_missing_comes_back_while_the_server_runs_and_nothing_else(target: Server) -> None:
+    append(target, "kept", "moved", "gone")
+    append(target, "of a lost folder", folder="Trash")
+    with target.imap() as client:
+        client.create("Projects")
+        client.select("Trash")
+        client.copy("1", "Projects")
+        client.select("INBOX")
+        client.store("3", "+FLAGS", "(\\Flagged $Label1)")
+    backup(target)
+    before = state(target)
+    with target.imap() as client:
+        client.select("INBOX")
+        client._simple_command("MOVE", "2", "Archive")
+        client.store("2", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+        client.delete("Projects")
+    missing = ("restore", str(place(target)), "--account", DEMO, "--missing")
+    done = target.json(*missing)
+    assert {one["to"]: one["brought"] for one in done["mailboxes"] if one["brought"]} == {"INBOX": 1, "Projects": 1}
+    assert subjects(target) == {"kept", "gone"} and subjects(target, "Archive") == {"moved"}
+    assert subjects(target, "Projects") == {"of a lost folder"}
+    after = state(target)
+    assert after[0] == before[0], "T-IMAP-16: what is there keeps its numbers"
+    assert after[1][1] == before[1][1] and after[1][4] == before[1][3] and 3 not in after[1]
+    assert sum(one["brought"] for one in target.json(*missing)["mailboxes"]) == 0
+    assert not (target.folder / "data/restoring").exists()
+
+
+def test_mail_comes_below_a_mailbox_of_the_same_account_or_of_another_even_if_the_first_is_gone(target: Server) -> None:
+    append(target, "one", "two")
+    append(target, "sent", folder="Sent")
+    taken = backup(target)
+    there = {path: path.read_bytes() for path in Path(taken["path"]).rglob("*") if path.is_file()}
+    restore = ("restore", str(place(target)), "--account", DEMO)
+    target.run(*restore, "--into", "Old", "--mailbox", "INBOX")
+    assert subjects(target, "Old/INBOX") == {"one", "two"} == subjects(target)
+    with target.imap() as client:
+        assert not any(b"Old/Sent" in line for line in client.list()[1] if isinstance(line, bytes))
+        client.delete("Old/INBOX")
+        client.delete("Old")
+    target.run(*restore, "--into", "Old", "--mailbox", "INBOX")
+    assert subjects(target, "Old/INBOX") == {"one", "two"}, "what was deleted since comes again"
+    target.run("account", "add", "bob@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+    target.run("account", "remove", DEMO, "--yes")
+    done = target.json(*restore, "--into", "Of a colleague", "--to-account", "bob@example.test")
+    assert sum(one["brought"] for one in done["mailboxes"]) == 3
+    mailboxes = target.json("account", "mailboxes", "bob@example.test")
+    assert {one["mailbox"]: one["messages"] for one in mailboxes if one["messages"]} == {
+        "Of a colleague/INBOX": 2, "Of a colleague/Sent": 1,
+    }  # fmt: skip
+    assert {path: path.read_bytes() for path in there} == there, "a snapshot is only read"
+    assert [path for path in Path(taken["path"]).rglob("*") if path.is_file() and path not in there] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--into", "Old", "--replace"), 64, "leave out --replace"),
+        (("--mailbox", "INBOX"), 64, "--mailbox goes with"),
+        (("--missing", "--to-account", DEMO), 64, "--to-account goes with --into"),
+        (("--missing", "--mailbox", "Nowhere"), 66, "has no mailbox Nowhere of this account; it has INBOX"),
+    ],
+)
+def test_what_cannot_be_brought_is_told_how_to_say_it(target: Server, options: tuple[str, ...], code: int, said: str) -> None:
+    append(target, "one")
+    backup(target)
+    told = target.run("restore", str(place(target)), "--account", DEMO, *options, check=False)
+    assert (told.returncode, said in " ".join(told.stderr.split())) == (code, True), told.stderr
+
+
+@pytest.mark.parametrize("arguments", [("export", "mbox", "out", "--account", DEMO), ("account", "list"), ("serve",)])
+def test_no_command_writes_into_a_snapshot_by_its_configuration(target: Server, arguments: tuple[str, ...]) -> None:
+    inside = Path(backup(target)["path"])
+    there = sorted(inside.rglob("*"))
+    told = target.run(*arguments, "-c", str(inside / "config/mailward.yaml"), check=False)
+    assert told.returncode != 0 and f"mailward restore {place(target)} --account ADDRESS --into MAILBOX" in told.stderr
+    assert sorted(inside.rglob("*")) == there
 
 
 def test_a_damaged_snapshot_is_noticed_and_not_restored(target: Server) -> None:
@@ -169,6 +251,8 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     assert "TAKEN" in reader.types("backup list")
     assert "0 damaged" in reader.types("backup verify")
     assert "1 accounts" in reader.types("backup --to")
+    assert "0 messages" in reader.types("restore /srv/backup --account alice@example.org --missing")
+    assert "1 messages" in reader.types("restore /srv/backup --account alice@example.org --into Restored")
     target.stop()
     assert "set aside" not in reader.types("restore")
     target.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from mailward.access.imap.capabilities import SWITCHABLE
+from mailward.app.backup.snapshot import is_in_snapshot
 from mailward.app.config import (
     CONFIG_VERSION,
     DECISIONS_KEPT_S,
@@ -72,7 +73,13 @@ def find_config(given: Path | None) -> Path:
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a configuration file. Raises PolicyError with every problem, or ConfigError when it cannot be read."""
+    """Read and check a configuration file. Raises PolicyError with every problem, or ConfigError when it cannot be used."""
+    if is_in_snapshot(path):
+        folder = path.parent.parent
+        raise ConfigError(
+            f"{path} belongs to the snapshot {folder.name}, where nothing is to be written. To read its mail, bring it "
+            f"beside what is there: mailward restore {folder.parent} --account ADDRESS --into MAILBOX"
+        )
     try:
         octets = path.read_bytes()
     except OSError as error:

@@ -35,7 +35,7 @@ COMMANDS = {
     "domain": "domain:app",
     "store": "store:app",
     "backup": "backup:app",
-    "restore": "backup:restore_command",
+    "restore": "restoring:restore_command",
     "quarantine": "quarantine:app",
     "retro": "retro:app",
     "sieve": "sieve:app",

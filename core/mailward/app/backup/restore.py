@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailward.app.backup.snapshot import BackupError, Snapshot, damage
@@ -25,14 +26,26 @@ from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Renumber
 from mailward.store.uids import Given
 
-_SCRATCH = "restoring"
+SCRATCH = "restoring"
+"""Of the data folder; no backup has it."""
 _READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is there now. set_aside: where each thing is that was there before. accounts: whose mail it is, mailboxes and messages
+    of all together."""
+
+    set_aside: tuple[Path, ...]
+    accounts: int
+    mailboxes: int
+    messages: int
 
 
 def restore(
     config: Config, snapshot: Snapshot, account: AccountId | None, *, replace: bool, of: AccountId | None = None
-) -> Path | None:
-    """Put back one account's mail, or everything. Where what was there has been set aside, None when there was nothing.
+) -> Restored:
+    """Put back one account's mail, or everything.
 
     replace: whether anything may be there. of: whose mail it is in the snapshot, when that is an account that is no more.
     Raises BackupError, StorageError, OSError; then nothing is lost, and running it again does the rest.
@@ -42,24 +55,28 @@ def restore(
     if not targets:
         raise BackupError(f"the snapshot {snapshot.path.name} holds no mail of this account")
     places = sorted({_place(target) for target in targets.values()})
-    scratch = config.data / _SCRATCH
+    scratch = config.data / SCRATCH
     ready, asked = scratch / _READY, f"{snapshot.path.name} {account or ''} {of or ''}"
     if not (ready.exists() and ready.read_text() == asked):  # else one was killed while it put things into their places
         _check(config, snapshot, prefix, places, replace=replace)
-        _prepare(snapshot, targets, scratch)
+        if scratch.exists():
+            shutil.rmtree(scratch)
+        copy_files(snapshot, targets, scratch)
         for place in places:
             if place.parts[0] == "accounts":
                 _renumber(config, scratch, AccountId(place.name), is_another=of is not None)
         os.sync()
         ready.write_text(asked)
     aside = config.data / f"before-restore-{snapshot.path.name}"
+    set_aside: list[Path] = []
     for place in places:
         if (scratch / place).exists():
-            _put(scratch / place, config.data / place, aside / place)
-    _tell_grants(config, [AccountId(place.name) for place in places if place.parts[0] == "accounts"])
+            set_aside += _put(scratch / place, config.data / place, aside / place)
+    accounts = [AccountId(place.name) for place in places if place.parts[0] == "accounts"]
+    mailboxes = _opened_again(config, accounts)
     shutil.rmtree(scratch)
     os.sync()
-    return aside if aside.exists() else None
+    return Restored(tuple(set_aside), len(accounts), len(mailboxes), sum(info.exists for info in mailboxes))
 
 
 def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Path], *, replace: bool) -> None:
@@ -69,6 +86,11 @@ def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Pat
         raise BackupError(
             f"{config.data / taken[0]} is there already; nothing was restored. With --replace what is there is set aside first"
         )
+    check_undamaged(snapshot, prefix)
+
+
+def check_undamaged(snapshot: Snapshot, prefix: str) -> None:
+    """Of the files whose names begin so. Raises BackupError."""
     wrong = next((what for _, what in damage(snapshot, prefix) if what), None)
     if wrong is not None:
         folder = snapshot.path.parent
@@ -78,10 +100,8 @@ def _check(config: Config, snapshot: Snapshot, prefix: str, places: Sequence[Pat
         )
 
 
-def _prepare(snapshot: Snapshot, targets: Mapping[str, Path], scratch: Path) -> None:
-    """Copies of all files, beside the data."""
-    if scratch.exists():
-        shutil.rmtree(scratch)
+def copy_files(snapshot: Snapshot, targets: Mapping[str, Path], scratch: Path) -> None:
+    """Copies of all files, beside the data. targets: where each is to be below scratch."""
     for name, target in targets.items():
         copy = scratch / target
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,15 +118,19 @@ def _is_taken(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
-def _put(made: Path, place: Path, aside: Path) -> None:
+def _put(made: Path, place: Path, aside: Path) -> list[Path]:
+    """Where what was in its place is now."""
+    set_aside = []
     for there, target in zip(files_of(place), files_of(aside), strict=True):
         if there.exists():
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             while target.exists():  # of an earlier restore of the same snapshot
                 target = target.with_name(f"{target.name}~")
             there.rename(target)
+            set_aside.append(target)
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made.rename(place)
+    return set_aside
 
 
 def _renumber(config: Config, scratch: Path, account: AccountId, *, is_another: bool) -> None:
@@ -125,14 +149,16 @@ def _renumber(config: Config, scratch: Path, account: AccountId, *, is_another: 
         mail.apply([Renumber(info.id) for info in mail.mailboxes() if is_another or _state(info) not in now])
 
 
-def _tell_grants(config: Config, accounts: Sequence[AccountId]) -> None:
-    """What each of them shares to the index of all accounts, which is in no snapshot: opening an account writes it there."""
+def _opened_again(config: Config, accounts: Sequence[AccountId]) -> list[MailboxInfo]:
+    """All mailboxes of theirs.
+
+    Opening an account writes what it shares to the index of all accounts, which is in no snapshot.
+    """
     with (
         closing(Hints(config.data / "hints")) as hints,
         closing(EmbeddedStore(config.data / "accounts", Disk(), hints, expunged_kept_s=config.expunged_kept_s)) as store,
     ):
-        for account in accounts:
-            store.open(account)
+        return [info for account in accounts for info in store.open(account).mailboxes()]
 
 
 def _present(config: Config, account: AccountId) -> tuple[Given, set[tuple[str, int, int, int]]]:

@@ -25,7 +25,7 @@ class BackupError(MailwardError):
 
 
 class NoSnapshot(BackupError):
-    """The folder or the snapshot that was named is not there."""
+    """The folder, the snapshot or what of it was named is not there."""
 
 
 VERSION = 1
@@ -84,6 +84,11 @@ def _manifest(path: Path) -> Manifest:
     if (wrong := next((name for name in manifest.files if not _is_inside(name)), None)) is not None:
         raise BackupError(f"{path / MANIFEST} names {wrong!r}, which is no file of a snapshot; nothing of it is used")
     return manifest
+
+
+def is_in_snapshot(config: Path) -> bool:
+    """Whether a mailward.yaml is that of a snapshot, beside whose data nothing is to be written."""
+    return config.parent.name == "config" and (config.parent.parent / MANIFEST).is_file()
 
 
 def _is_inside(name: str) -> bool:
