@@ -497,11 +497,12 @@ class Steps:
     def _rename(self, op: RenameMailbox) -> OpResult:
         name, new_name = normalise_name(op.name), normalise_name(op.new_name)
         box = self._find(name)
-        if box is None:
+        moved = [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]
+        if not moved:
             raise NoSuchMailbox(name)
         if self._find(new_name):
             raise MailboxExists(new_name)
-        if name == INBOX:
+        if box is not None and name == INBOX:
             made = self._make(new_name, "")
             made.grants = dict(box.grants)
             self.state.annotations["", made.id] = dict(self.state.annotations.get(("", box.id), {}))
@@ -509,7 +510,6 @@ class Steps:
             return OpResult(made.id, made.uidvalidity)
         if new_name.startswith(f"{name}/"):
             raise NotPermitted(new_name)
-        moved = [other for other in self.state.boxes.values() if f"{other.name}/".startswith(f"{name}/")]
         for other in moved:
             there = self._find(normalise_name(new_name + other.name[len(name) :]))
             if there is not None and there not in moved:
@@ -521,7 +521,7 @@ class Steps:
             if self.state.past_names.get(other.name, 0) >= other.uidvalidity:
                 other.uidvalidity = self._uidvalidity()
             self._change(other)
-        return OpResult(box.id, box.uidvalidity)
+        return OpResult(NO_MAILBOX) if box is None else OpResult(box.id, box.uidvalidity)
 
     def _delete(self, op: DeleteMailbox) -> OpResult:
         name = normalise_name(op.name)

@@ -56,20 +56,20 @@ def create(ops: OpList, op: CreateMailbox) -> OpResult:
 
 def rename(ops: OpList, op: RenameMailbox) -> OpResult:
     name, new_name = normalise_name(op.name), normalise_name(op.new_name)
-    mailbox = find(ops.connection, name)
-    if mailbox is None:
+    mailbox, there = find(ops.connection, name), _with_all_below(ops.connection, name)
+    if not there:
         raise NoSuchMailbox(f"There is no mailbox {name}")
     if find(ops.connection, new_name):
         raise MailboxExists(f"The mailbox {new_name} exists")
     if new_name.startswith(name + SEPARATOR) and name != INBOX:
         raise NotPermitted("A mailbox cannot be moved below itself")
-    if name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
+    if mailbox is not None and name == INBOX:  # RFC 9051 section 6.3.6: its messages move, the mailboxes below it stay
         _make_parents(ops, new_name)
         target, uidvalidity = _insert(ops, new_name, grants_of=INBOX)
         ops.move_all(mailbox, target)
         annotations.copy(ops.connection, mailbox, target)
         return OpResult(target, uidvalidity)
-    below = [(each, old, normalise_name(new_name + old[len(name) :])) for each, old in _with_all_below(ops.connection, name)]
+    below = [(each, old, normalise_name(new_name + old[len(name) :])) for each, old in there]
     moved = {each for each, _, _ in below}
     for _, _, new in below:  # there may be some below the new name already
         if find(ops.connection, new) not in (None, *moved):
@@ -78,7 +78,7 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
     for each, old, new in below:
         _set_name(ops, each, old, new)
     past_names.bound(ops.connection)
-    return OpResult(mailbox, ops.box(mailbox).uidvalidity)
+    return OpResult(NO_MAILBOX) if mailbox is None else OpResult(mailbox, ops.box(mailbox).uidvalidity)
 
 
 def delete(ops: OpList, op: DeleteMailbox) -> OpResult:

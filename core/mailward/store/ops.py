@@ -119,7 +119,7 @@ class CreateMailbox:
 
 @dataclass(frozen=True, slots=True)
 class RenameMailbox:
-    """Rename a mailbox and all below it; renaming INBOX moves its messages (RFC 9051 section 6.3.6).
+    """Rename a mailbox and all below it, or a level with only these; renaming INBOX moves its messages (RFC 9051 section 6.3.6).
 
     The grants stay as they are, and INBOX's are the new mailbox's too: mail is shown to nobody else for lying elsewhere.
     """
@@ -248,8 +248,8 @@ Op = (
 class OpResult:
     """What one op did. uids: assigned (Append, Copy, Undelete) or touched (SetFlags, Expunge). sources: Copy's, in that order.
 
-    mailbox: the mailbox made or written to, `NO_MAILBOX` for an op on a script. refused: UIDs that failed `unchanged_since`.
-    duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
+    mailbox: the mailbox made or written to, `NO_MAILBOX` for an op on a script or a level. refused: UIDs that failed
+    `unchanged_since`. duplicate: delivery_key known already. modseqs: SetFlags' alone, of the mailbox before it and after it.
     """
 
     mailbox: MailboxId

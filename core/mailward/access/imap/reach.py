@@ -119,6 +119,11 @@ class Reach:
         """One of our own."""
         return Reached(self.account, self.own, info, EVERY, info.name)
 
+    def is_own_level(self, name: str) -> bool:
+        """Whether it is no mailbox, and there are some of ours below it."""
+        names = {info.name for info in self.own.mailboxes()}
+        return name not in names and any(one.startswith(name + SEPARATOR) for one in names)
+
     def place_for(self, name: str) -> tuple[AccountId, AccountStore, str]:
         """Whose a mailbox of this name would be, and its name there. Raises NoPermission, MailboxExists.
 

@@ -74,10 +74,13 @@ async def rename(session: Session, arguments: Arguments) -> str:
 
 def _rename(session: Session, old: str, new: str) -> None:
     """A mailbox stays with its owner. Raises No and StoreRefusal."""
-    reached = session.reach.find(old, "x")
-    owner, _, name_there = session.reach.place_for(new)
-    if owner != reached.owner:
+    reached = None if session.reach.is_own_level(old) else session.reach.find(old, "x")
+    owner, store, name_there = session.reach.place_for(new)
+    if owner != (session.account if reached is None else reached.owner):
         raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
+    if reached is None:
+        store.apply([RenameMailbox(old, name_there)])
+        return
     looked_at = [Named(reached.info.id, reached.name_there)]
     if not reached.is_own:
         if reached.name_there == INBOX:
