@@ -51,6 +51,8 @@ need npm npm
 need gcc gcc
 [ -e /usr/include/stdio.h ] || { printf '  %-14s missing (Debian package %s)\n' 'C headers' libc6-dev; missing="$missing libc6-dev"; }
 need setpriv util-linux
+need systemd-analyze systemd
+need fail2ban-regex fail2ban
 [ "$(id -u)" != 0 ] || need debootstrap debootstrap
 if perl -MNet::SSLeay -e 1 2>/dev/null; then
     printf '  %-14s %s\n' "swaks's TLS" "Net::SSLeay"
