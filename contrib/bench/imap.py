@@ -36,6 +36,7 @@ READS = {
     "SEARCH TEXT": "UID SEARCH TEXT lighthouse",
     "SORT DATE": "UID SORT (DATE) UTF-8 ALL",
     "SORT SUBJECT": "UID SORT (SUBJECT) UTF-8 ALL",
+    "SORT FROM": "UID SORT (FROM) UTF-8 ALL",
     "THREAD REFERENCES": "UID THREAD REFERENCES UTF-8 ALL",
 }
 STORES = ("UID STORE 1:* +FLAGS.SILENT (\\Flagged)", "UID STORE 1:* -FLAGS.SILENT (\\Flagged)")
@@ -43,15 +44,15 @@ STORES = ("UID STORE 1:* +FLAGS.SILENT (\\Flagged)", "UID STORE 1:* -FLAGS.SILEN
 Sides = dict[str, tuple[tuple[int, ...], ImapClient]]
 
 
-def run(rounds: int, report: Report, count: int, cells: tuple[str, ...]) -> None:
-    """cells: how the names begin of those that are measured; () for all."""
+def run(rounds: int, report: Report, count: int, cells: tuple[str, ...], formats: Sequence[str]) -> None:
+    """cells: how the names begin of those that are measured; () for all. formats: of Dovecot's mailboxes."""
     report.note(SYNCED)
 
     def cell(name: str, count: int, work: Callable[[str, ImapClient], None]) -> None:
         if not cells or name.startswith(cells):
             _cell(report, name, sides, rounds, count, work)
 
-    with _sides() as (sides, read_for_searches):
+    with _sides(formats) as (sides, read_for_searches):
         mail = messages(count + rounds * APPENDED)
         for _, client in sides.values():
             for start in range(0, count, AT_ONCE):
@@ -98,7 +99,7 @@ def _each(client: ImapClient, commands: Sequence[str]) -> None:
 
 
 @contextmanager
-def _sides() -> Iterator[tuple[Sides, Callable[[], object]]]:
+def _sides(formats: Sequence[str]) -> Iterator[tuple[Sides, Callable[[], object]]]:
     """read_for_searches: what Mailward else does in the background, where its processor time would count for whatever is measured."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailward-bench-")))
@@ -107,7 +108,7 @@ def _sides() -> Iterator[tuple[Sides, Callable[[], object]]]:
         ours = stack.enter_context(server())
         assert ours.process is not None
         sides: Sides = {"mailward": ((ours.process.pid,), ImapClient(ours.port("imap"), "demo@example.test", PASSWORD))}
-        for mail_format in ("mdbox", "maildir"):
+        for mail_format in formats:
             theirs = stack.enter_context(peer.dovecot(mail_format, certificate=certificate))
             sides[f"dovecot {mail_format}"] = ((theirs.pid,), ImapClient(theirs.port, peer.USER, peer.PASSWORD))
         yield sides, lambda: ours.run("store", "index")

@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000, help="how long the queue is in the part queue (default 100000)")
     parser.add_argument("--messages", type=int, default=10_000, help="in the mailbox of the part imap (default 10000)")
     parser.add_argument(
+        "--formats", default="mdbox,maildir", help="of Dovecot's mailboxes beside ours in the part imap (default: mdbox,maildir)"
+    )
+    parser.add_argument(
         "--cells", default="", help="of the part imap only those whose names begin so: SELECT,STORE (default: all)"
     )
     parser.add_argument(
@@ -81,7 +84,8 @@ def main() -> None:
         elif part == "idle":
             idle.run(options.rounds)
         elif part == "imap":
-            imap.run(options.rounds, report, options.messages, tuple(filter(None, options.cells.split(","))))
+            cells = tuple(filter(None, options.cells.split(",")))
+            imap.run(options.rounds, report, options.messages, cells, options.formats.split(","))
         elif part == "relay":
             relay.run(options.rounds, report, relay.FULL if options.full else relay.USUAL)
         else:
