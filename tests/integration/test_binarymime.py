@@ -73,7 +73,7 @@ def test_t_smtp_19_filters_see_into_binary_content(target: Server) -> None:
     with target.smtp() as client:
         code, text = send(client, letter(EICAR + b"\n\0", "infected"), DEMO)
     assert code == 554 and b"5.7.1" in text
-    assert "rule infected" in target.run("explain", "last").stdout
+    assert "rule infected" in target.explain()
 
 
 def test_t_smtp_19_a_next_server_without_binarymime_gets_base64_that_is_signed(target: Server, next_server: Peer) -> None:

@@ -144,7 +144,7 @@ def test_a_group_gets_rules_as_the_page_says(tmp_path: Path) -> None:
         def verdict(to: str) -> str:
             code, text = made.send(mail("a wire transfer"), to=[f"{to}@example.org"])
             assert code == 250, text
-            return made.run("explain", text.rpartition(" ")[2]).stdout.split()[0]
+            return made.explain(text.rpartition(" ")[2]).split()[0]
 
         assert reader.types("group add") == "finance: alice@example.org, carol@example.org\n"
         reader.types("group list")
@@ -302,7 +302,7 @@ def test_a_filter_and_a_rule_are_tried_as_the_page_says(tmp_path: Path) -> None:
         write(counting)
         reader.types("reload")
         assert made.send(cards, to=[made.demo])[0] == 250
-        assert made.run("explain", "last").stdout.startswith("QUARANTINE")
+        assert made.explain().startswith("QUARANTINE")
         reader.is_through()
 
 

@@ -88,7 +88,7 @@ def test_one_report_tells_of_all_deliveries_of_a_message_here(target: Server) ->
     assert message["Subject"] == f"Delivered: your mail to {DEMO} and 1 more"
     assert text.count("Action: delivered\n") == 2 and text.count("Status: 2.0.0\n") == 2
     assert "Original-Envelope-Id: QQ+1\n" in text and "Original-Recipient: rfc822; Old+name@example.com\n" in text
-    told = target.run("explain", target.run("explain", "--to", "eve@example.test").stdout.split()[0]).stdout
+    told = target.explain(target.run("explain", "--to", "eve@example.test").stdout.split()[0])
     assert "the sender wants to hear of: success" in told and "first addressed to rfc822;Old+name@example.com" in told
 
 
@@ -112,7 +112,7 @@ def test_of_an_alias_with_several_ends_the_sender_hears_that_it_was_expanded(tar
     )
     assert not re.search("eve|bob|nobody", told)
     assert "Final-Recipient: rfc822; nobody@far.test\nAction: failed\n" in failed and "bob" not in failed
-    shown = target.run("explain", target.run("explain", "--to", "all@example.test").stdout.split()[0]).stdout
+    shown = target.explain(target.run("explain", "--to", "all@example.test").stdout.split()[0])
     assert "an alias: passed on to those whom it stands for" in shown
 
 
@@ -233,7 +233,7 @@ def test_what_was_asked_of_reports_holds_behind_a_release_from_the_quarantine(ta
     target.until(lambda: subject in target.run("quarantine", "list").stdout)
     assert not _reports(target, subject)
     (held,) = [held for held in target.json("quarantine", "list") if held["subject"] == subject]
-    told = target.run("explain", held["id"].partition(":")[0]).stdout
+    told = target.explain(held["id"].partition(":")[0])
     assert "the sender calls it QQ+2" in told and "gets back its header" in told and "wants to hear of: success" in told
     target.run("quarantine", "release", held["id"])
     message = report_about(target, subject)

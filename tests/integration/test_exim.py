@@ -97,5 +97,5 @@ QUIT
     arrived = _arrived(target, b"exim utf8", 2)
     assert all(octets.startswith(f"Return-Path: <{author}>\r\n".encode()) for octets in arrived)
     assert all(re.search(rb"\swith UTF8SMTPS", octets) for octets in arrived)
-    told = target.run("explain", "last").stdout
+    told = target.explain()
     assert "the sender wants to hear of: success, failure" in told and "first addressed to rfc822;Old+name@example.com" in told

@@ -1,6 +1,5 @@
 """Filters that raise, hang, sleep or answer nonsense: 451 over real SMTP, nothing lost, and `explain` names them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,14 +50,14 @@ def test_t_plug_03_a_filter_that_fails_is_451_and_explained(target: tuple[Server
     assert (code, text[:6]) == (451, "4.3.0 ")
     assert "fire" not in text
     assert name not in text
-    record = json.loads(made.run("explain", "last", "--json").stdout)
+    record = made.decision()
     assert record["recipients"][0]["verdict"] == "tempfail"
     assert (record["recipients"][0]["source_kind"], record["recipients"][0]["source_name"]) == ("floor", f"{name} failed")
     calls = {call["plugin"]: call for call in record["calls"]}
     assert calls[name]["status"] == "failed"
     assert SAID[name] in calls[name]["error"]
     assert [f["symbol"] for f in calls["works"]["findings"]] == ["SEEN"], "the other filter's finding still counts"
-    shown = made.run("explain", "last").stdout
+    shown = made.explain()
     assert f"{name} " in shown
     assert "FAILED" in shown
     assert made.messages() == []
@@ -92,7 +91,7 @@ def test_the_filter_of_the_tutorial_as_a_drop_in() -> None:
         (made.folder / "plugins/acme_dlp.py").write_text(DLP)
         made.start()
         assert made.send(b"From: a@sender.invalid\r\nSubject: card\r\n\r\n4111 1111 1111 1111\r\n")[0] == 250
-        record = json.loads(made.run("explain", "last", "--json").stdout)
+        record = made.decision()
         found = {f["symbol"]: f for call in record["calls"] for f in call["findings"]}
         assert found["ACME_DLP_CARDS"]["points"] == 3.0
         assert record["facts"]["acme_dlp.cards"] == 1

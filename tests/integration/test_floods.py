@@ -63,7 +63,7 @@ def test_t_av_11_what_could_not_be_scanned_is_kept_out_of_the_mailbox() -> None:
     head = "From: a@sender.invalid\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
     with server(policy=policy) as target:
         assert target.send(f"{head}{parts}--b--\r\n".encode())[0] == 250
-        assert "QUARANTINE" in target.run("explain", "last").stdout
+        assert "QUARANTINE" in target.explain()
         assert target.messages() == []
 
 

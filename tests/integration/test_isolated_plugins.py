@@ -58,8 +58,8 @@ def send(target: Server, subject: str) -> str:
 def test_a_message_is_judged_in_the_process_and_explained_as_ever(target: Server) -> None:
     reply = send(target, "hello")
     assert reply.startswith("250")
-    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
-    pid = int(target.run("explain", "last").stdout.partition("seen by ")[2].split()[0])
+    target.until(lambda: "seen by " in target.explain())
+    pid = int(target.explain().partition("seen by ")[2].split()[0])
     assert pid not in target.worker_pids("smtp")
     assert "mailward.pipeline.isolation.child" in Path(f"/proc/{pid}/cmdline").read_text()
     assert Path(f"/proc/{pid}").stat().st_uid == Path(f"/proc/{target.worker_pids('smtp')[0]}").stat().st_uid
@@ -67,22 +67,22 @@ def test_a_message_is_judged_in_the_process_and_explained_as_ever(target: Server
 
 def test_t_plug_03_a_crash_defers_its_message_and_no_other(target: Server) -> None:
     assert send(target, "crash").startswith("451 4.3.0")
-    target.until(lambda: "its process ended (exit code 9)" in target.run("explain", "last").stdout)
+    target.until(lambda: "its process ended (exit code 9)" in target.explain())
     assert send(target, "after the crash").startswith("250")
 
 
 def test_t_plug_14_the_servers_files_are_out_of_reach(target: Server) -> None:
     assert send(target, "steal").startswith("451 4.3.0")
-    target.until(lambda: "PermissionError" in target.run("explain", "last").stdout)
+    target.until(lambda: "PermissionError" in target.explain())
 
 
 def test_what_it_counts_is_among_the_numbers_of_the_server(target: Server) -> None:
     assert send(target, "count me").startswith("250")
-    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
+    target.until(lambda: "seen by " in target.explain())
     numbers = target.numbers()
     assert numbers["mailward_watcher__watched_total", "count me"] == 1
     assert numbers["mailward_watcher__octets_bucket", "10"] == 0 < numbers["mailward_watcher__octets_count",]
-    assert f"seen by {numbers['mailward_watcher__pid',]:.0f}" in target.run("explain", "last").stdout
+    assert f"seen by {numbers['mailward_watcher__pid',]:.0f}" in target.explain()
     assert numbers["mailward_verdicts_total", "inbound", "accept"] >= 1
     assert numbers["mailward_plugin_calls_total", "watcher"] > numbers.get(("mailward_plugin_failures_total", "watcher"), 0)
     assert send(target, "wrong label").startswith("451")
@@ -98,21 +98,21 @@ def test_what_a_policy_says_of_isolation_is_shown(target: Server) -> None:
 
 def test_t_plug_12_after_a_reload_the_new_text_runs_and_the_old_process_is_gone(target: Server) -> None:
     assert send(target, "before the reload").startswith("250")
-    target.until(lambda: "seen by " in target.run("explain", "last").stdout)
-    old = os.pidfd_open(int(target.run("explain", "last").stdout.partition("seen by ")[2].split()[0]))
+    target.until(lambda: "seen by " in target.explain())
+    old = os.pidfd_open(int(target.explain().partition("seen by ")[2].split()[0]))
     file = target.folder / "plugins/watcher.py"
     file.write_text(file.read_text().replace("seen by {", "looked at by {"))
     target.reload()
     assert send(target, "after the reload").startswith("250")
-    target.until(lambda: "looked at by " in target.run("explain", "last").stdout)
+    target.until(lambda: "looked at by " in target.explain())
     assert select.select([old], [], [], 30)[0]
     os.close(old)
 
 
 def test_no_process_outlives_the_server(target: Server) -> None:
     assert send(target, "last one").startswith("250")
-    target.until(lambda: "looked at by " in target.run("explain", "last").stdout)
-    watched = os.pidfd_open(int(target.run("explain", "last").stdout.partition("looked at by ")[2].split()[0]))
+    target.until(lambda: "looked at by " in target.explain())
+    watched = os.pidfd_open(int(target.explain().partition("looked at by ")[2].split()[0]))
     target.kill_all()
     assert select.select([watched], [], [], 30)[0]
     os.close(watched)

@@ -21,7 +21,7 @@ def send_spam(target: Server) -> str:
     assert code == 250, text
     queue_id = text.rsplit(" ", 1)[1]
     target.wait_delivered(queue_id)
-    return target.run("explain", queue_id).stdout
+    return target.explain(queue_id)
 
 
 def listed(target: Server) -> list[bytes]:

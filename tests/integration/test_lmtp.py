@@ -172,7 +172,7 @@ def test_prdr_gives_each_recipient_a_reply(door: Door) -> None:
         got = [read_reply(client)[:9] for _ in range(6)]
     assert got == ["353 A rep", "250 2.0.0", "554 5.7.1", "452 4.2.2", "250 2.0.0", "250 2.0.0"]
     door.target.until(lambda: b"prdr" in door.subjects("other"))
-    shown = door.target.json("explain", "last")
+    shown = door.target.decision()
     assert [(r["recipient"], r["verdict"]) for r in shown["recipients"]] == [
         ("demo@example.test", "accept"),
         ("strict@example.test", "reject"),

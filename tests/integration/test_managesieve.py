@@ -60,7 +60,7 @@ def test_mail_meets_the_active_script_and_explain_names_the_line(target: Server,
     assert target.run("sieve", "get", "bob@example.test", "mine").stdout == GOOD
     assert target.send(b"Subject: the report\r\n\r\nx\r\n", to=["bob@example.test"])[0] == 250
     target.wait_for(1, "Archive", "bob@example.test")
-    assert "delivered to Archive, by line 2 of the script mine" in target.run("explain", "last").stdout
+    assert "delivered to Archive, by line 2 of the script mine" in target.explain()
 
     (tmp_path / "other.sieve").write_text('if size :over 1 { redirect "c@example.net"; }\n')
     rehearsed = target.json("sieve", "dry-run", "bob@example.test", str(tmp_path / "other.sieve"), "--mailbox", "Archive")
@@ -86,7 +86,7 @@ def test_who_writes_to_somebody_who_is_away_hears_of_it_once(target: Server) -> 
     (reply,) = target.wait_for(1, timeout_s=90)
     assert b"\r\nSubject: Auto: lunch\r\n" in reply and reply.rstrip().endswith(b"I am at the sea.")
     assert reply.startswith(b"Return-Path: <>\r\n")
-    assert f"no reply, since {target.demo} had one" in target.run("explain", ids[1]).stdout
+    assert f"no reply, since {target.demo} had one" in target.explain(ids[1])
 
 
 def test_scripts_with_mistakes_and_names_that_are_none_are_refused(target: Server, tmp_path: Path) -> None:

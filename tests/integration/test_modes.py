@@ -48,7 +48,7 @@ def id_of(text: str) -> QueueId:
 
 
 def explained(made: Server, id: str) -> str:
-    return made.run("explain", id).stdout
+    return made.explain(id)
 
 
 def test_the_250_comes_before_a_plugin_in_shadow_has_looked_and_its_findings_come_later(made: Server) -> None:

@@ -12,9 +12,9 @@ def test_the_eicar_test_file_is_refused_and_explained() -> None:
         refused = target.run("try", "send", "--eicar", check=False)
         assert refused.returncode == 1
         assert refused.stdout.startswith("554 5.7.1 ")
-        explained = target.run("explain", "last").stdout
+        explained = target.explain()
         assert explained.startswith("REJECT  demo@example.test   rule infected (")
-        record = json.loads(target.run("explain", "last", "--json").stdout)
+        record = target.decision()
         assert record["facts"]["antivirus.infected"] is True
         assert target.messages() == []
 
@@ -23,7 +23,7 @@ def test_points_of_an_explained_message_add_up() -> None:
     with server() as target:
         code, _ = target.send(b"Subject: THIS IS ALL IN CAPITALS\r\n\r\nbody\r\n")
         assert code == 250
-        record = json.loads(target.run("explain", "last", "--json").stdout)
+        record = target.decision()
         points = sum(f["points"] for call in record["calls"] for f in call["findings"] if call["status"] == "ok")
         assert record["recipients"][0]["score"] == points
         assert points > 0
@@ -67,7 +67,7 @@ def test_try_send_names_the_record_of_every_refusal_and_none_where_there_is_none
         refused = target.run("try", "send", "--to", "nobody@example.test", check=False)
         assert refused.returncode == 1 and refused.stdout.startswith("550 5.1.1 ")
         [id] = re.findall(r"mailward explain (\w{16})   says why", refused.stdout)
-        explained = target.run("explain", id).stdout
+        explained = target.explain(id)
         assert explained.startswith("REJECT  nobody@example.test   the server itself: unknown mailbox")
         wrong = target.run("try", "send", "--from", "demo@example.test", "--password-stdin", stdin="wrong\n", check=False)
         assert wrong.returncode == 1 and wrong.stdout.startswith("535 ")

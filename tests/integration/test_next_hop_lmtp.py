@@ -123,7 +123,7 @@ def test_a_whole_server_in_front_of_dovecot_as_the_page_says(store: Dovecot) -> 
             client.sendmail("a@sender.invalid", [USER], b"From: a@sender.invalid\r\nSubject: by the page\r\n\r\nx\r\n")
         made.until(lambda: any(b"Subject: by the page" in one for one in mailbox(store)))
         assert f"mx.own.test  [{store.lmtp_socket}]" in made.run("tls", "check", "example.test", "--connect").stdout
-        shown = made.run("explain", "last").stdout
+        shown = made.explain()
         assert "250 2.0.0 <demo@example.test>" in shown and f"[{store.lmtp_socket}] within this machine" in shown
 
 

@@ -80,7 +80,7 @@ def test_what_the_sender_wants_to_hear_of_comes_with_the_mail(target: Server, se
     asked = ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Old+2Bname@example.com")
     sender.send("clear", _letter("dsn", SENDER, b"x\r\n"), SENDER, target.demo, mail=("RET=HDRS", "ENVID=QQ+2B1"), rcpt=asked)
     assert _arrived(target, sender, "dsn")
-    told = target.run("explain", "last").stdout
+    told = target.explain()
     assert "the sender wants to hear of: success, failure" in told and "first addressed to rfc822;Old+name@example.com" in told
 
 

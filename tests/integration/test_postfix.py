@@ -92,7 +92,7 @@ def test_messages_arrive_octet_for_octet_by_every_route(target: Server, route: s
 def test_many_recipients_come_in_one_transaction(target: Server, sender: Postfix) -> None:
     _send(sender, "many", SENDER, *NAMES)
     target.until(lambda: sum(b"\r\nSubject: many\r\n" in octets for octets in target.messages()) == len(NAMES))
-    told = target.json("explain", "last")
+    told = target.decision()
     assert sorted(recipient["recipient"] for recipient in told["recipients"]) == sorted(NAMES)
 
 
@@ -101,12 +101,12 @@ def test_addresses_in_utf8_come_as_they_are(target: Server, sender: Postfix) -> 
     _send(sender, "utf8", author, "jörg@example.test", mail=("SMTPUTF8",))
     octets = _arrived(target, sender, "utf8")
     assert octets.startswith(f"Return-Path: <{author}>\r\n".encode()) and re.search(rb"\swith UTF8SMTPS", octets)
-    assert r"first addressed to utf-8;j\x{F6}rg@example.test" in target.run("explain", "last").stdout
+    assert r"first addressed to utf-8;j\x{F6}rg@example.test" in target.explain()
 
 
 def test_what_the_sender_wants_to_hear_of_comes_with_the_mail(target: Server, sender: Postfix) -> None:
     asked = ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Old+2Bname@example.com")
     _send(sender, "dsn", SENDER, target.demo, mail=("RET=HDRS", "ENVID=QQ+2B1"), rcpt=asked)
     assert _arrived(target, sender, "dsn")
-    told = target.run("explain", "last").stdout
+    told = target.explain()
     assert "the sender wants to hear of: success, failure" in told and "first addressed to rfc822;Old+name@example.com" in told

@@ -81,4 +81,4 @@ def test_t_dos_03_messages_of_an_account_are_counted_over_all_processes() -> Non
         assert target.send(b"Subject: lunch\r\n\r\nat one\r\n")[0] == 250
         target.wait_for(1)
         reason = "not redirected to bob@example.test, since demo@example.test has sent the 10 messages"
-        target.until(lambda: reason in target.run("explain", "last").stdout)
+        target.until(lambda: reason in target.explain())

@@ -72,7 +72,7 @@ def test_mail_through_haproxy_is_the_clients_own(balanced: Balanced, version: in
         say(client, "EHLO c.example.net", "MAIL FROM:<a@sender.invalid>", f"RCPT TO:<{balanced.target.demo}>", "DATA")
         client.sendall(b"From: a@sender.invalid\r\nSubject: through\r\n\r\nx\r\n.\r\n")
         assert read_reply(client).startswith("250")
-    shown = balanced.target.json("explain", "last")
+    shown = balanced.target.decision()
     assert shown["session"]["peer.ip"] == "127.0.0.7"
 
 
@@ -108,7 +108,7 @@ def test_swaks_speaks_for_another_client(balanced: Balanced, version: int) -> No
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert balanced.target.json("explain", "last")["session"]["peer.ip"] == "192.0.2.77"
+    assert balanced.target.decision()["session"]["peer.ip"] == "192.0.2.77"
 
 
 def test_curl_speaks_for_itself(balanced: Balanced) -> None:

@@ -107,7 +107,7 @@ def test_t_q_10_a_release_delivers_once_and_is_explained(made: Server) -> None:
     messages = made.messages(account="bob@example.test")
     assert len(messages) == before + 1 and messages[-1].endswith(b"\r\n\r\nlunch 3\r\n")
     made.run("quarantine", "release", bare, "--to", "postmaster@example.test")  # now the id names one copy
-    explained = made.run("explain", bare).stdout
+    explained = made.explain(bare)
     assert "bob@example.test: released by admin into INBOX of bob@example.test" in explained
     assert "demo@example.test: released by admin into INBOX of postmaster@example.test" in explained
 
@@ -150,7 +150,7 @@ def test_a_drop_wants_a_yes_and_is_for_good(made: Server) -> None:
     assert refused.returncode == 64 and "--yes" in refused.stderr
     made.run("quarantine", "drop", key, "--yes")
     assert made.run("quarantine", "show", key, check=False).returncode == 66
-    assert "dropped from quarantine by admin" in made.run("explain", key.partition(":")[0]).stdout
+    assert "dropped from quarantine by admin" in made.explain(key.partition(":")[0])
 
 
 def test_wrong_ids_end_with_their_exit_code(made: Server) -> None:
@@ -183,7 +183,7 @@ def test_mail_for_another_server_leaves_when_it_is_released() -> None:
 def explained_until(made: Server, queue_id: str, text: str) -> str:
     """What `explain` says, once it says that."""
     deadline = time.monotonic() + 20
-    while text not in (told := made.run("explain", queue_id).stdout):
+    while text not in (told := made.explain(queue_id)):
         assert time.monotonic() < deadline, told
     return told
 
@@ -207,7 +207,7 @@ def test_t_web_19_users_see_and_release_their_own_mail_as_far_as_an_admin_allows
         assert made.run("quarantine", "release", for_demo, *as_bob, check=False).returncode == 66, "not even that it is there"
         assert len(made.messages(account="bob@example.test")) == 1 and not made.messages()
         made.run("quarantine", "show", for_demo)
-        told = made.run("explain", for_bob.partition(":")[0]).stdout
+        told = made.explain(for_bob.partition(":")[0])
         assert "released by bob@example.test into INBOX" in told and "demo@example.test: read in quarantine by admin" in told
 
 

@@ -115,7 +115,7 @@ def test_drop_keeps_a_copy_and_explain_tells(broken: Server) -> None:
     assert not waiting(broken)
     kept = list((broken.folder / "data/quarantine").glob(f"{id}-0.eml"))
     assert len(kept) == 1 and kept[0].read_bytes().endswith(MAIL)
-    assert "dropped, a copy is in quarantine: not wanted" in broken.run("explain", id).stdout
+    assert "dropped, a copy is in quarantine: not wanted" in broken.explain(id)
 
 
 @pytest.mark.parametrize(

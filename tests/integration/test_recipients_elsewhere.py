@@ -29,7 +29,7 @@ def test_who_is_unknown_there_is_refused_here() -> None:
         assert known[0] == 250 and down[0] == 250, far.log()
         assert unknown[0] == again[0] == 550 and unknown[1].startswith("5.1.1 ")
         assert "Postfix" not in unknown[1]
-        shown = made.run("explain", unknown[1].rsplit("id ", 1)[1].rstrip(")")).stdout
+        shown = made.explain(unknown[1].rsplit("id ", 1)[1].rstrip(")"))
         assert "recipient verification" in shown and "eve@far.test" in shown
         assert far.log().count("to=<eve@far.test>") == 1
 

@@ -1,6 +1,5 @@
 """`mailward record`: a real session becomes a fixture that names nobody and comes out as it did."""
 
-import json
 import subprocess
 import tempfile
 import time
@@ -78,7 +77,7 @@ def send(made: Server, subject: str) -> tuple[int, str]:
 
 
 def later(made: Server, word: str) -> None:
-    made.until(lambda: word in made.run("explain", "last").stdout)
+    made.until(lambda: word in made.explain())
 
 
 def names_nobody(text: str) -> None:
@@ -89,7 +88,7 @@ def names_nobody(text: str) -> None:
 def test_a_delivered_message_comes_out_as_it_did(judged: Server, tmp_path: Path, scan: Scan, call_hook: CallHook) -> None:
     assert send(judged, "Re: lunch")[0] == 250
     later(judged, "delivered to")
-    facts = json.loads(judged.run("explain", "last", "--json").stdout)["facts"]
+    facts = judged.decision()["facts"]
     assert (facts["spf.result"], facts["dkim.result"], facts["dmarc.result"]) == ("pass", "pass", "pass")
     judged.until(lambda: "X-Spam-Status" not in judged.run("record", "last").stdout)  # once the receipt is written
     made = judged.run("record", "last")

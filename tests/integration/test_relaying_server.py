@@ -23,7 +23,7 @@ from support.spooling import item_for
 def explain_last(made: Server, until: str) -> str:
     """`mailward explain last`, once it tells that."""
     deadline = time.monotonic() + 90
-    while until not in (told := made.run("explain", "last").stdout) and time.monotonic() < deadline:
+    while until not in (told := made.explain()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return told
 

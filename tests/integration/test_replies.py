@@ -29,7 +29,7 @@ def test_the_admins_words_at_every_step() -> None:
         said = dialogue(target, hello, "RUBBISH", "MAIL FROM:<a@example.net>", "RCPT TO:<nobody@example.test>", "GET / HTTP/1.1")
         assert said[1:3] == ["500 5.5.1 What was that?", "250 2.1.0 Go on"]
         assert said[3].startswith("550 5.1.1 Nobody here by that name (id ") and said[4] == "421 4.7.0 Wrong door"
-        assert "Nobody here by that name" in target.run("explain", said[3].partition("(id ")[2].rstrip(")")).stdout
+        assert "Nobody here by that name" in target.explain(said[3].partition("(id ")[2].rstrip(")"))
         assert target.send(b"Subject: x\r\n\r\nbody\r\n")[1].startswith("2.0.0 Thank you, id ")
         target.policy("version: 1\nplugins: {}\nreplies: {unknown: Pardon}\n")
         target.reload()

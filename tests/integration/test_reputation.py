@@ -64,7 +64,7 @@ def swaks(target: Server, ip: str, mail_from: str = "a@sender.example") -> str:
 def explained(target: Server, answer: str) -> str:
     found = re.search(r"id ([0-9A-Za-z-]+)", answer)
     assert found is not None, answer
-    return target.run("explain", found[1]).stdout
+    return target.explain(found[1])
 
 
 def test_a_listed_address_is_refused_at_mail_and_explained(target: Server) -> None:

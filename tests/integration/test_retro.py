@@ -94,10 +94,10 @@ def test_a_client_in_idle_sees_the_copy_vanish_and_come_back(made: Server) -> No
         assert about(client, 2) == before
     assert (subjects(made), subjects(made, mailbox="Bank")) == (["lunch", "wave one"], ["wave one"])
     assert made.json("quarantine", "list") == []
-    story = made.run("explain", wave).stdout
+    story = made.explain(wave)
     assert f"taken into quarantine by retro-action {done['id']}" in story
     assert f"by undoing retro-action {done['id']}" in story
-    assert "retro-action" not in made.run("explain", rest).stdout
+    assert "retro-action" not in made.explain(rest)
 
 
 def test_it_is_asked_for_each_recipient_and_finds_whom_an_alias_led_to(made: Server) -> None:
@@ -184,7 +184,7 @@ def test_kept_mail_is_let_go_but_no_malware_and_it_is_taken_back(made: Server) -
     undone = made.run("retro", "undo", done["id"], "--yes")
     assert "put back into quarantine" in undone.stdout
     assert "odd one" not in subjects(made, EVE)
-    assert f"let go by retro-action {done['id']}" in made.run("explain", kept).stdout
+    assert f"let go by retro-action {done['id']}" in made.explain(kept)
 
 
 def test_a_copy_that_was_released_into_another_mailbox_is_found_there_and_none_beside_it(made: Server) -> None:

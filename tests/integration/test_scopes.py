@@ -43,7 +43,7 @@ def made() -> Iterator[Server]:
 
 
 def verdicts(made: Server, id: str) -> list[tuple[str, str]]:
-    return [(one["recipient"], one["verdict"]) for one in made.json("explain", id)["recipients"]]
+    return [(one["recipient"], one["verdict"]) for one in made.decision(id)["recipients"]]
 
 
 def test_an_override_without_recipients_refuses_at_mail_and_the_next_transaction_is_another(made: Server) -> None:

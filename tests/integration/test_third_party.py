@@ -4,7 +4,6 @@ The packages are what `mailward plugins new` writes, what a reader of the tutori
 environment holds this project's wheel, theirs, and nothing of the checkout.
 """
 
-import json
 import os
 import re
 import shutil
@@ -102,7 +101,7 @@ def judged(made: Server) -> dict[str, Any]:
     """What is said of a mail with a long subject, by reply and by record."""
     octets = f"From: a@sender.invalid\r\nTo: demo@example.test\r\nSubject: {SUBJECT}\r\n\r\ntext\r\n".encode()
     code, text = made.send(octets)
-    record = json.loads(made.run("explain", "last", "--json").stdout)
+    record = made.decision()
     (call,) = [call for call in record["calls"] if call["plugin"] == "acme_dlp"]
     (recipient,) = record["recipients"]
     return {
@@ -119,7 +118,7 @@ def test_a_package_by_pip_decides_and_is_explained(installed: Server) -> None:
     assert found["reply"][1].startswith("5.7.1 The subject has 160 characters")
     assert found["recipient"]["source_name"] == "long-subject"
     assert found["facts"] == {"acme_dlp.length": 160, "acme_dlp.status": "ok"}
-    explained = installed.run("explain", "last").stdout
+    explained = installed.explain()
     assert explained.startswith("REJECT  demo@example.test   rule long-subject (policies/inbound.yaml:7:5)")
     assert re.search(r"acme_dlp .* ACME_DLP_LONG_SUBJECT +\+1\.0  the subject has 160 characters", explained)
     assert "acme-dlp 0.1.0" in installed.run("plugins", "list").stdout
@@ -282,7 +281,7 @@ def test_a_bundled_plugin_moves_out_into_its_own_distribution_unchanged(without_
         assert re.search(r"(?m)^greylist .*mailward-greylist 7\.0", made.run("plugins", "list").stdout)
         code, text = made.send(b"From: a@sender.invalid\r\nTo: demo@example.test\r\nSubject: x\r\n\r\ntext\r\n")
         assert code == 451 and text.startswith("4.7.1 Come again in 300 seconds"), text
-        record = json.loads(made.run("explain", "last", "--json").stdout)
+        record = made.decision()
         (call,) = [call for call in record["calls"] if call["plugin"] == "greylist"]
         assert (call["version"], call["findings"][0]["symbol"]) == ("7.0", "GREYLIST_EARLY")
         assert made.run("policy", "check").returncode == 0
@@ -323,7 +322,7 @@ def test_t_plug_03_broken_ones_that_are_optional_are_left_out_and_the_others_wor
         put_dropins(made)
         made.start()
         assert made.send(b"From: a@sender.invalid\r\nSubject: x\r\n\r\nbody\r\n")[0] == 250
-        record = json.loads(made.run("explain", "last", "--json").stdout)
+        record = made.decision()
         calls = {call["plugin"]: call for call in record["calls"]}
         assert set(calls) == {"works", "fails"}
         assert calls["works"]["findings"][0]["symbol"] == "SEEN"
@@ -350,7 +349,7 @@ def test_t_plug_03_one_that_fails_at_work_defers_the_mail_unless_told_otherwise(
         made.start()
         code, text = made.send(b"From: a@sender.invalid\r\nSubject: x\r\n\r\nbody\r\n")
         assert (code, text[:6]) == (451, "4.3.0 ") and "fire" not in text
-        assert "FAILED" in made.run("explain", "last").stdout
+        assert "FAILED" in made.explain()
 
 
 def open_file(plugins: Path) -> str:

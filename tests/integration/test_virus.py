@@ -74,7 +74,7 @@ def target(clamd_server: ClamdServer) -> Iterator[Server]:
 def test_t_av_01_eicar_is_refused(target: Server, form: str) -> None:
     code, text = target.send(INFECTED[form])
     assert (code, text[:6]) == (554, "5.7.1 ")
-    explained = target.run("explain", "last").stdout
+    explained = target.explain()
     assert "REJECT" in explained
     assert "VIRUS_FOUND" in explained
     assert target.messages() == []
@@ -83,7 +83,7 @@ def test_t_av_01_eicar_is_refused(target: Server, form: str) -> None:
 def test_a_clean_message_passes(target: Server) -> None:
     assert target.send(_octets(_message(attachment=b"harmless")))[0] == 250
     target.wait_for(1)
-    assert "clean" in target.run("explain", "last").stdout
+    assert "clean" in target.explain()
 
 
 def test_t_av_10_clamd_stopped_is_451_and_the_mail_arrives_when_it_is_back() -> None:
@@ -94,7 +94,7 @@ def test_t_av_10_clamd_stopped_is_451_and_the_mail_arrives_when_it_is_back() -> 
         octets = _octets(_message(attachment=b"harmless"))
         code, text = made.send(octets)
         assert (code, text[:6]) == (451, "4.3.0 ")
-        explained = made.run("explain", "last").stdout
+        explained = made.explain()
         assert "antivirus" in explained
         assert "FAILED" in explained
         scanner.start()

@@ -54,6 +54,17 @@ def ends_within(pidfd: int, seconds: float) -> bool:
         os.close(pidfd)
 
 
+def members(group: int) -> list[int]:
+    """The processes of a process group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state_parent_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(state_parent_group[2]) == group:
+                found.append(int(folder.name))
+    return found
+
+
 _GIVEN: set[int] = set()
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ import pyotp
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailward.app.config_file import load_config
-from support.processes import WORKER
+from support import forking
+from support.processes import WORKER, ends_within, members
 
 COMMAND = str(Path(sys.executable).with_name("mailward"))
 STARTUP_S = 90.0
@@ -87,7 +88,7 @@ class Server:
     offset: int
     domain: str = "example.test"
     command: str = COMMAND
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | forking.Forked | None = None
     accounts: list[str] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -121,14 +122,35 @@ class Server:
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One `mailward` command against this installation."""
         environment = {**os.environ, **self.environment, "MAILWARD_CONFIG": str(self.config), "COLUMNS": "200"}
-        done = subprocess.run(
-            [self.command, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=3600, check=False
-        )
+        words = [self.command, *arguments]
+        if self._forked(environment):
+            done = forking.run(words, environment, stdin, 3600)
+        else:
+            done = subprocess.run(words, input=stdin, capture_output=True, text=True, env=environment, timeout=3600, check=False)
         assert not check or done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
+
+    def explain(self, which: str = "last") -> str:
+        """What `mailward explain` says of a message, by its id or of the last one: it is known within moments of the 250."""
+        self._until_known(which)
+        return self.run("explain", which).stdout
+
+    def decision(self, which: str = "last") -> Any:
+        """What `mailward explain --json` says."""
+        self._until_known(which)
+        return self.json("explain", which)
+
+    def _until_known(self, which: str) -> None:
+        id = re.findall(r"event=verdict id=(\S+)", self.log_octets().decode(errors="replace"))[-1] if which == "last" else which
+
+        def is_known() -> bool:
+            said = self.run("explain", which, "--json", check=False)
+            return said.returncode == 0 and json.loads(said.stdout)["id"] == id
+
+        self.until(is_known)
 
     def policy(self, text: str) -> None:
         """Replace policies/inbound.yaml."""
@@ -153,16 +175,19 @@ class Server:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             begun = log.tell()
-            self.process = subprocess.Popen(
-                [self.command, "serve", "-c", str(self.config)],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
+            environment = {**os.environ, **self.environment}
+            words = [self.command, "serve", "-c", str(self.config)]
+            if self._forked(environment):
+                self.process = forking.start(words, environment, log.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+                )
         self.wait_ready()
         self.until(lambda: self._lines("worker ready", begun) == self._lines("worker started", begun))
+
+    def _forked(self, environment: Mapping[str, str]) -> bool:
+        return self.command == COMMAND and forking.can_fork(environment)
 
     def _lines(self, event: str, begun: int) -> int:
         return self.log_octets()[begun:].count(f'event="{event}"'.encode())
@@ -177,7 +202,7 @@ class Server:
         deadline = time.monotonic() + STARTUP_S
         for listener, greeting in (("mx", b"220"), ("imap", b"* OK")):
             while True:
-                assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+                assert self.process.poll() is None, f"the server ended, {self.process.returncode}:\n{self.log()}"
                 assert time.monotonic() < deadline, f"no greeting on {listener}:\n{self.log()}"
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port(listener)), 2) as probe:
                     probe.settimeout(2)
@@ -233,8 +258,11 @@ class Server:
     def kill_all(self) -> None:
         """`kill -9` of the supervisor and every worker at once."""
         assert self.process is not None
+        group = [os.pidfd_open(pid) for pid in members(self.process.pid)]
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=10)
+        for pidfd in group:  # a worker holds ports and locks until the last of it is gone
+            assert ends_within(pidfd, 10)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
