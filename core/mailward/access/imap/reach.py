@@ -5,6 +5,7 @@ not there, and an account that does not exist or shares nothing are answered by 
 Everything here blocks, but `Reach.at_hand`.
 """
 
+import random
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ OTHERS = "Other Users"
 
 MAX_LISTED = 1000
 """Mailboxes of one owner that are listed, the first by name, so that nobody makes others' LIST long. All can be selected."""
+
+MAX_ASKED = 10
+"""Owners whose mailboxes are looked for at once, where too much is noted about them (T-DOS-08)."""
 
 
 class NoPermission(StoreRefusal):
@@ -209,19 +213,19 @@ class Reach:
             self.own.apply([*gone, *ops])
 
     def _noted_for_nothing(self) -> list[SetAnnotations]:
-        """What removes it."""
+        """What removes it, as far as it is found: of some owners, others each time, since their stores have to be opened."""
         if self._identifiers is None:
             return []
         noted = self.own.annotated()
-        there = {
-            (owner, info.id)
-            for owner in {owner for owner, _ in noted}
-            if self._level_of(owner)
-            for info in self._stores.open(owner).mailboxes()
-        }
+        owners = {owner for owner, _ in noted}
+        are_there = [owner for owner in owners if self._level_of(owner)]
+        asked = random.sample(are_there, min(len(are_there), MAX_ASKED))
+        there = {(owner, info.id) for owner in asked for info in self._stores.open(owner).mailboxes()}
+        known = owners.difference(are_there).union(asked)
         return [
             SetAnnotations(mailbox, tuple((name, None) for name in self.own.annotations(mailbox, owner)), owner)
             for owner, mailbox in sorted(noted - there)
+            if owner in known
         ]
 
     def names_anyone_else(self) -> bool:

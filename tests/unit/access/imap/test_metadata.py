@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from mailward.access.imap.reach import MAX_ASKED
+from mailward.formats.address import parse_mailbox
+from mailward.model.ids import AccountId, MailboxId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.metadata import MAX_ENTRIES, Wanted, read_changes, read_wanted
+from mailward.store.account import EmbeddedAccount
 from mailward.store.annotations import MAX_PRIVATE, MAX_SHARED_OF_MAILBOX
 from mailward.store.ops import MAX_ANNOTATION_OCTETS, SERVER, CreateMailbox, DeleteMailbox, SetAnnotations, SetRights
 from mailward.store.refusals import NoSuchMailbox
 from support.imap import Client, Office
-from support.sharing import Town
+from support.sharing import DOMAIN, Town
 
 BOX = '"Other Users/alice@example.test/Work"'
 
@@ -265,6 +269,35 @@ async def test_t_dos_16_who_may_note_for_all_leaves_the_owner_room_in_other_mail
         await bob.ok(f'SETMETADATA {BOX} (/shared/a "1")')
         await alice.ok('SETMETADATA Work (/private/a "1")')
         await alice.ok('SETMETADATA INBOX (/shared/a "1" /private/a "1")')
+
+
+async def test_t_dos_08_whoever_notes_too_much_has_few_stores_of_others_opened_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice_and_bob(tmp_path) as (town, _, bob):
+        owners = [town.directory.add_account(parse_mailbox(f"owner{n}@{DOMAIN}")) for n in range(3 * MAX_ASKED)]
+        for owner in owners:
+            inbox = town.office.store.open(owner).mailbox("INBOX").id
+            bob.session.own.apply([SetAnnotations(inbox, (("/private/a", b"1"),), owner)])
+        bob.session.own.apply([SetAnnotations(MailboxId(99), (("/private/a", b"1"),), owners[7])])
+        most = tuple((f"/private/{number}", b"") for number in range(MAX_PRIVATE - len(owners) - 1))
+        bob.session.own.apply([SetAnnotations(SERVER, most)])
+        opened = list[AccountId]()
+        opens = town.office.store.open
+
+        def open(account: AccountId) -> EmbeddedAccount:
+            opened.append(account)
+            return opens(account)
+
+        monkeypatch.setattr(town.office.store, "open", open)
+        for _ in range(1000):
+            opened.clear()
+            (*_, reply) = await bob.command('SETMETADATA "" (/private/one-more "1")')
+            assert opened and len(opened) <= MAX_ASKED
+            if reply.startswith(b"OK"):
+                break
+        assert reply.startswith(b"OK")
+        assert bob.session.own.annotations(MailboxId(99), owners[7]) == {}
 
 
 @pytest.mark.parametrize("gone", ["mailbox", "account"])
