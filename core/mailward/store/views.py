@@ -130,9 +130,13 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     cells = Blocks(connection).cells(mailbox, sorted(touched))
     if since < connection.execute("SELECT log_floor FROM account").fetchone()[0]:  # old log rows of changes are dropped
         cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
-    rows = [cell for cell in cells if cell.modseq > since]
-    # Not by zip(*rows), one long call that no other thread gets a turn in.
-    uids, flags, modseqs, messages = (tuple([row[column] for row in rows]) for column in range(4))
+    # Columns, and not a list of cells: of many objects that stay the collector would look at all, while everybody waits.
+    columns = array("I"), array("Q"), array("Q"), array("Q")
+    for cell in cells:
+        if cell.modseq > since:
+            for column, value in zip(columns, cell, strict=True):
+                column.append(value)
+    uids, flags, modseqs, messages = (tuple([value for value in column]) for column in columns)
     went = tuple(sorted(gone)), tuple(sorted(passed)), long_gone
     return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
 

@@ -29,6 +29,8 @@ JUNK_KEYWORDS = ("$Junk", "Junk")
 HAM_KEYWORDS = ("$NotJunk", "NotJunk", "NonJunk")
 _SAYING = frozenset(keyword.lower() for keyword in JUNK_KEYWORDS + HAM_KEYWORDS)
 
+Kind = Literal["ham", "spam"]
+
 log = structlog.get_logger("mailward.imap")
 
 
@@ -59,15 +61,20 @@ def says_junk_or_not(flags: Sequence[str]) -> bool:
     return any(flag.lower() in _SAYING for flag in flags)
 
 
-def teach_keywords(session: Session, selected: Selected, before: Sequence[tuple[int, int]]) -> None:
-    """Flags were stored. before: (place, flags value) of each message; what its keywords say counts where it is new."""
-    account = session.account
+def newly_said(selected: Selected, places: Sequence[int], before: Sequence[int]) -> dict[int, Kind]:
+    """Flags were stored. before: the flags value at each of the places; what keywords say counts where it is new. By message."""
     junk, ham = mask_of(JUNK_KEYWORDS, selected.keywords), mask_of(HAM_KEYWORDS, selected.keywords)
-    kinds: dict[int, Literal["ham", "spam"]] = {}
-    for place, value in before:
+    kinds: dict[int, Kind] = {}
+    for place, value in zip(places, before, strict=True):
         kind = _kind(selected.flags[place], junk, ham)
         if kind is not None and kind != _kind(value, junk, ham):
             kinds[selected.messages[place]] = kind
+    return kinds
+
+
+def teach_keywords(session: Session, kinds: dict[int, Kind]) -> None:
+    """What keywords newly say, by message."""
+    account = session.account
     if account is None or not kinds:
         return
 
@@ -77,7 +84,7 @@ def teach_keywords(session: Session, selected: Selected, before: Sequence[tuple[
     _behind_the_reply(session, account, tuple(kinds), tell)
 
 
-def _kind(value: int, junk: int, ham: int) -> Literal["ham", "spam"] | None:
+def _kind(value: int, junk: int, ham: int) -> Kind | None:
     """Both together say nothing, like neither (IANA's registration of `$Junk`, note 1)."""
     if bool(value & junk) == bool(value & ham):
         return None

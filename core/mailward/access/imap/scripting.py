@@ -4,7 +4,7 @@ What the script itself does comes by no command, so it is never run for that (RF
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.selected import Selected
@@ -20,13 +20,22 @@ def tell(session: Session, cause: Cause, mailbox: Reached, uids: Sequence[int], 
         scripts.happened(Event(cause, identity, mailbox.owner, mailbox.store, mailbox.info.id, mailbox.name_there, uids, flags))
 
 
-def changed(session: Session, selected: Selected, before: Iterable[tuple[int, int]], bits: int | None = None) -> None:
-    """Flags were stored. before: (place, flags value) of each message. bits: that the command could change; None for all."""
-    if session.desk.scripts is None or "FLAG" not in session.desk.scripts.causes:
-        return  # STORE is frequent
+def hears_of_flags(session: Session) -> bool:
+    """STORE is frequent, and what has changed not worked out for nobody."""
+    return session.desk.scripts is not None and "FLAG" in session.desk.scripts.causes
+
+
+def differences(selected: Selected, places: Sequence[int], before: Sequence[int], bits: int | None) -> dict[int, list[int]]:
+    """Flags were stored: the UIDs of messages by which flags are different. before: the flags value at each of the places. bits:
+    that the command could change; None for all."""
     alike: defaultdict[int, list[int]] = defaultdict(list)
-    for place, value in before:
-        alike[(selected.flags[place] ^ value) & (~0 if bits is None else bits)].append(selected.uids[place])
+    for place, value in zip(places, before, strict=True):
+        if difference := (selected.flags[place] ^ value) & (~0 if bits is None else bits):
+            alike[difference].append(selected.uids[place])
+    return alike
+
+
+def tell_changed(session: Session, selected: Selected, alike: dict[int, list[int]]) -> None:
+    """As `differences` says."""
     for difference, uids in alike.items():
-        if difference:
-            tell(session, "FLAG", session.here, uids, names_of(difference, selected.keywords))
+        tell(session, "FLAG", session.here, uids, names_of(difference, selected.keywords))

@@ -98,7 +98,7 @@ class Session(Hearing):
         """The places that a command's set names; UIDs that appeared meanwhile can be used. Raises BadSyntax."""
         if uid:
             await self.tell_changes(expunge=False)
-        return self.places_now(numbers, uid=uid)
+        return await self.known_places(numbers, uid=uid)
 
     async def find(self, name: str, rights: str = "") -> Reached:
         """The mailbox of this name, with these rights at least. Raises NoSuchMailbox and NoPermission."""
@@ -111,10 +111,12 @@ class Session(Hearing):
         except NoSuchMailbox as error:
             raise No(str(error), "TRYCREATE") from error
 
-    def places_now(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
+    async def known_places(self, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
         """Of the messages that the session has been told of. Raises BadSyntax."""
+        selected = self.mailbox
+        count = len(selected.saved) if numbers.is_saved else numbers.span
         try:
-            return self.mailbox.places_of(numbers, uid=uid)
+            return await self.worked_out(lambda: selected.places_of(numbers, uid=uid), count)
         except IndexError:
             raise BadSyntax("There is no message of that number") from None
 

@@ -35,6 +35,9 @@ class BadSyntax(Exception):
     """The command is not of the grammar; the text is for the client's author."""
 
 
+_ENDLESS = 1 << 32
+
+
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
     """Ranges of numbers as written; None stands for "*". is_saved: "$", what a search saved (RFC 5182); no ranges then."""
@@ -46,6 +49,11 @@ class SequenceSet:
     def is_single(self) -> bool:
         """One number, or "*"."""
         return len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
+
+    @property
+    def span(self) -> int:
+        """How many numbers it names, at most: of a range up to "*" nobody knows yet."""
+        return sum(1 if a == b else _ENDLESS if a is None or b is None else abs(a - b) + 1 for a, b in self.ranges)
 
     def reaches(self, number: int) -> bool:
         """It names this number or a higher one, or may do so."""

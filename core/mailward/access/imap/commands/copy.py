@@ -45,10 +45,12 @@ async def _copy(session: Session, arguments: Arguments, *, uid: bool, move: bool
         result = await session.blocking(lambda: carry(source, uids, target, move=move), alone=True)
     if not result.uids:
         return done  # all of them were expunged by others
-    places = [place for place in map(selected.index_of, result.sources) if place is not None]
-    teach_moves(session, selected.info, target.info, [selected.messages[place] for place in places])
+    sources = result.sources
+    messages = await session.worked_out(lambda: selected.messages_of(sources), len(sources))
+    teach_moves(session, selected.info, target.info, messages)
     tell(session, "COPY", target, result.uids)
-    code = f"[COPYUID {result.uidvalidity} {set_text(result.sources)} {set_text(result.uids)}]"
+    sets = await session.worked_out(lambda: f"{set_text(result.sources)} {set_text(result.uids)}", len(sources))
+    code = f"[COPYUID {result.uidvalidity} {sets}]"
     if move:
         session.untagged(f"OK {code} Moved")  # before the EXPUNGEs (RFC 6851 section 4.3)
         return f"{await session.told_expunged()}{done}"

@@ -41,8 +41,8 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
         session.enable_condstore()
     places = await session.places(numbers, uid=uid)
     if since is not None:
-        modseqs = session.mailbox.modseqs
-        places = [place for place in places if modseqs[place] > since]
+        modseqs, known = session.mailbox.modseqs, places
+        places = await session.worked_out(lambda: [place for place in known if modseqs[place] > since], len(known))
         items = items.having("MODSEQ")
         if modifiers.vanished:
             await session.tell_vanished(since, numbers)
@@ -69,7 +69,8 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
 async def _mark_seen(session: Session, places: Sequence[int]) -> None:
     """The news that follow every command tell the new flags."""
     selected = session.mailbox
-    uids = tuple(Uid(selected.uids[place]) for place in places if not selected.flags[place] & SEEN)
+    unseen = (Uid(selected.uids[place]) for place in places if not selected.flags[place] & SEEN)
+    uids = await session.worked_out(lambda: tuple(unseen), len(places))
     if uids:
         op = SetFlags(selected.info.id, uids, "add", ("\\Seen",))
         await session.blocking(lambda: session.store.apply([op]))

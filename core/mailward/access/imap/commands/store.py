@@ -1,10 +1,11 @@
 """STORE and UID STORE (RFC 3501 section 6.4.6, UNCHANGEDSINCE of RFC 7162)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
-from mailward.access.imap.learning import says_junk_or_not, teach_keywords
+from mailward.access.imap.learning import newly_said, says_junk_or_not, teach_keywords
 from mailward.access.imap.rights import settable, untouchable
-from mailward.access.imap.scripting import changed
+from mailward.access.imap.scripting import differences, hears_of_flags, tell_changed
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
 from mailward.protocol.imap.arguments import Arguments, set_text
@@ -41,7 +42,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     heard = frozenset[int]()
     if uid and numbers.reaches(selected.uidnext):  # UIDs that have appeared meanwhile can be used
         heard = await session.tell_changes(expunge=False)
-    places = session.places_now(numbers, uid=uid)
+    places = await session.known_places(numbers, uid=uid)
     if not places:
         await session.tell_outcome(expunge=uid)
         return ""
@@ -49,50 +50,83 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     op = SetFlags(selected.info.id, selected.uids_at(places), mode, allowed, unchanged_since, untouchable(rights))
     values = taken(selected.flags, places)
     (result,) = await session.blocking(lambda: session.store.apply([op]))
-    is_plain = may_all and not heard and unchanged_since is None and not session.tells_modseq
-    if is_plain and selected.take_own(result, places, mode, flags):
-        if says_junk_or_not(flags):
-            teach_keywords(session, selected, list(zip(places, values, strict=True)))
-        changed(session, selected, zip(places, values, strict=True))
-        if not silent:
-            await session.tell_lines((session.flags_line(selected, place) for place in places), len(places))
-        return ""  # and there is no other news
-    before = [(selected.uids[place], value) for place, value in zip(places, values, strict=True)]
-    if result.refused:
-        refused = set(result.refused)
-        before = [(number, value) for number, value in before if number not in refused]
-        places = [place for place in places if selected.uids[place] not in refused]
-    modseqs = [selected.modseqs[place] for place in places]
+    if may_all and not heard and unchanged_since is None and not session.tells_modseq:
+        asked = places
+        if await session.worked_out(lambda: selected.take_own(result, asked, mode, flags), len(places)):
+            await _hand_on(session, selected, places, values, flags)
+            if not silent:
+                await session.tell_lines((session.flags_line(selected, place) for place in places), len(places))
+            return ""  # and there is no other news
+    stored = await session.worked_out(lambda: _stored(selected, places, values, result.refused), len(places))
     # A client that hears of other flags before the reply cannot know which of the two came first, so it is told the outcome too.
-    taken_for = [pair for place, pair in zip(places, before, strict=True) if silent and may_all and place not in heard]
-    expected = _expected(selected, taken_for, mode, flags)
+    expected = dict[int, int]()
+    if silent and may_all:
+        expected = await session.worked_out(lambda: _expected(selected, stored, heard, mode, flags), len(places))
     was_told = await session.tell_outcome(expunge=False, silent=expected)
-    if says_junk_or_not(flags):
-        teach_keywords(session, selected, [(place, value) for place, (_, value) in zip(places, before, strict=True)])
     bits = None if mode == "replace" else mask_of(flags, selected.keywords)  # others may have changed more
-    changed(session, selected, ((place, value) for place, (_, value) in zip(places, before, strict=True)), bits)
+    await _hand_on(session, selected, stored.places, stored.values, flags, bits)
 
     def not_told() -> Iterator[bytes]:
-        for place, (number, value), modseq in zip(places, before, modseqs, strict=True):
+        for place, value, modseq in zip(stored.places, stored.values, stored.modseqs, strict=True):
             told = selected.modseqs[place] != modseq if session.tells_modseq else selected.flags[place] != value
-            known = expected.get(number) == selected.flags[place]
+            known = expected.get(selected.uids[place]) == selected.flags[place]
             if not told and (not known or unchanged_since is not None):
                 # The client waits for an answer, or for the MODSEQ, or takes the flags to be what it stored.
                 yield session.flags_line(selected, place, known=known)
 
     if was_told:
         await session.tell_lines(not_told(), len(places))
-    found = [place + 1 for place in map(selected.index_of, result.refused) if place is not None]
+    modified = await session.worked_out(lambda: _set_of(selected, result.refused, uid=uid), len(result.refused))
     await session.tell_outcome(expunge=uid)
-    if not result.refused:
-        return ""
-    return f"[MODIFIED {set_text(result.refused if uid else found)}] Messages that were changed by others are as they were"
+    return f"[MODIFIED {modified}] Messages that were changed by others are as they were" if result.refused else ""
 
 
-def _expected(selected: Selected, before: Sequence[tuple[int, int]], mode: Mode, flags: tuple[str, ...]) -> dict[int, int]:
-    """What the client takes each message's flags to be; it is told where another session has made them different.
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Where flags were stored: places, and the flags values and MODSEQs that the session knew there before, equally long."""
+
+    places: Sequence[int]
+    values: Sequence[int]
+    modseqs: Sequence[int]
+
+
+def _stored(selected: Selected, places: Sequence[int], values: Sequence[int], refused: Sequence[int]) -> _Stored:
+    """refused: UIDs among those places."""
+    if refused:
+        without = set(refused)
+        kept = [(place, value) for place, value in zip(places, values, strict=True) if selected.uids[place] not in without]
+        places, values = [place for place, _ in kept], [value for _, value in kept]
+    return _Stored(places, values, taken(selected.modseqs, places))
+
+
+def _expected(selected: Selected, stored: _Stored, heard: Collection[int], mode: Mode, flags: tuple[str, ...]) -> dict[int, int]:
+    """What the client takes each message's flags to be, by UID, but at the places that it has just heard of; it is told where
+    another session has made them different.
 
     A keyword that is new to the mailbox has no bit yet, so then it is told once too often, which does no harm.
     """
     change = FlagChange.of(mode, mask_of(flags, selected.keywords))
-    return {uid: change.one(value) for uid, value in before}
+    pairs = zip(stored.places, stored.values, strict=True)
+    return {selected.uids[place]: change.one(value) for place, value in pairs if place not in heard}
+
+
+async def _hand_on(
+    session: Session,
+    selected: Selected,
+    places: Sequence[int],
+    before: Sequence[int],
+    flags: tuple[str, ...],
+    bits: int | None = None,
+) -> None:
+    """To what learns from keywords, and to the admin's script. before: the flags value at each place. bits: as of
+    `scripting.differences`."""
+    if says_junk_or_not(flags):
+        teach_keywords(session, await session.worked_out(lambda: newly_said(selected, places, before), len(places)))
+    if hears_of_flags(session):
+        alike = await session.worked_out(lambda: differences(selected, places, before, bits), len(places))
+        tell_changed(session, selected, alike)
+
+
+def _set_of(selected: Selected, uids: Sequence[int], *, uid: bool) -> str:
+    """As the client names messages."""
+    return set_text(uids if uid else [place + 1 for place in map(selected.index_of, uids) if place is not None])
