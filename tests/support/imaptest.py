@@ -9,6 +9,8 @@ from support.imap_replies import Data, Failed, loosely, parse
 
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _PAIRS = {"fetch", "status"}
+_OF_THE_MBOX = re.compile(rb"append(?: (\S+)(?: (\([^)]*\)))?)?")
+"""What is appended is the next message of the script's mbox."""
 
 
 @dataclass
@@ -160,15 +162,15 @@ class Run:
             for client in self._clients:
                 await client.close()
 
-    async def _append(self, client: Client, mailbox: str) -> list[bytes]:
+    async def _append(self, client: Client, mailbox: str, flags: str = "") -> list[bytes]:
         mail = next(self._messages)
-        return await client.command(f"APPEND {mailbox} {mail.at}{{{len(mail.octets)}+}}\r\n".encode() + mail.octets)
+        return await client.command(f"APPEND {mailbox} {flags}{mail.at}{{{len(mail.octets)}+}}\r\n".encode() + mail.octets)
 
     async def _command(self, command: Command) -> None:
         client = self._clients[command.connection - 1]
-        words = command.text.split()
-        if words[0] == b"append" and len(words) < 3:
-            replies = await self._append(client, self._filled(words[1].decode()) if len(words) > 1 else "imaptest")
+        if match := _OF_THE_MBOX.fullmatch(command.text):
+            mailbox, flags = self._filled((match[1] or b"$mailbox").decode()), (match[2] or b"").decode()
+            replies = await self._append(client, mailbox, flags and f"{flags} ")
         else:
             text = self._filled(command.text.decode("latin-1")).encode("latin-1")
             replies = await client.command(re.sub(rb"\{(\d+)\}\r\n", rb"{\1+}\r\n", text))

@@ -56,22 +56,22 @@ class Search:
     def run(self, key: Key) -> Places:
         """The places (sequence number - 1) of the messages that match, in order."""
         self._progress.goal = len(self._selected) * _looks(key)
-        return self._among(key, range(len(self._selected)))
+        return self.among(key, range(len(self._selected)))
 
-    def _among(self, key: Key, places: Places) -> Places:
-        """Those of the places that match."""
+    def among(self, key: Key, places: Places) -> Places:
+        """Those of the places, which are in order, that match."""
         if not places:
             return places
         if isinstance(key, And):
             for part in sorted(key.keys, key=_cost):
-                places = self._among(part, places)
+                places = self.among(part, places)
             return places
         if isinstance(key, Or):
-            first = set(self._among(key.first, places))
-            second = set(self._among(key.second, [place for place in places if place not in first]))
+            first = set(self.among(key.first, places))
+            second = set(self.among(key.second, [place for place in places if place not in first]))
             return [place for place in places if place in first or place in second]
         if isinstance(key, Not):
-            matching = set(self._among(key.key, places))
+            matching = set(self.among(key.key, places))
             return [place for place in places if place not in matching]
         if isinstance(key, Flag):
             return self._with_flag(key, places)

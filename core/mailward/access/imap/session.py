@@ -132,13 +132,13 @@ class Session(Hearing):
 
     def enter(self, here: Reached, selected: Selected) -> None:
         """The selected state."""
-        self._here, self.selected = here, selected
+        self._here, self.selected, self.contexts = here, selected, None
         self.state = State.SELECTED
         self.watches.selected(None if here.is_own else here.owner)
 
     def leave(self) -> None:
         """Back to the authenticated state."""
-        self._here = self.selected = None
+        self._here = self.selected = self.contexts = None
         self.state = State.AUTHENTICATED
         self.watches.selected(None)
 
@@ -186,7 +186,7 @@ class Session(Hearing):
         """What may be large; the session itself lives until the next collection of cycles, which is rare."""
         self.framer = Framer()
         self.give_back()
-        self._here = self.selected = None
+        self._here = self.selected = self.contexts = None
         self._output.clear()
 
     def _is_over(self) -> bool:

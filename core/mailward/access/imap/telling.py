@@ -1,11 +1,11 @@
 """What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -52,9 +52,21 @@ class Progress:
     goal: int = 0
 
 
+class KeptResults(Protocol):
+    """Of searches whose results the client is kept up to date of (RFC 5267)."""
+
+    def gone(self, uids: Sequence[int], numbers: Sequence[int]) -> Iterator[bytes]:
+        """What is to be told before these messages are told to be expunged. numbers: sequence numbers, of each; both ascend."""
+        ...
+
+    async def changed(self, places: Sequence[int], first_new: int) -> None:
+        """Tell of messages that have other flags, and of the new ones from that place on. Raises StorageError."""
+        ...
+
+
 class Telling(Voice):
     """A voice with an account and, at times, a mailbox. progress: of the command under way. _goodbye: why the session ends behind
-    it."""
+    it. contexts: of the selected mailbox, None for none."""
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
@@ -63,6 +75,7 @@ class Telling(Voice):
         self.selected: Selected | None = None
         self._reach: Reach | None = None
         self._here: Reached | None = None
+        self.contexts: KeptResults | None = None
         self._goodbye: str | None = None
         self._progress_told: asyncio.Task[None] | None = None
 
@@ -161,15 +174,20 @@ class Telling(Voice):
         except NoSuchMailbox:
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
+        first_new = selected.uidnext
         is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not selected.is_long_to_change
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
+        if self.contexts is not None:
+            await self.tell_lines(self.contexts.gone(changed.vanished, changed.expunged[::-1]), len(changed.expunged))
         await self.tell_lines(self._gone_lines(changed), len(changed.expunged))
         if changed.exists is not None:
             self.tell_exists(selected)
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
         await self.tell_lines(self._flags_lines(selected, changed, silent or {}), len(changed.touched))
+        if self.contexts is not None:
+            await self.contexts.changed(changed.touched, selected.place_from(first_new))
         return changed.flags
 
     def _gone_lines(self, changed: Changed) -> Iterator[bytes]:

@@ -16,6 +16,8 @@ MAX_BODY_KEYS = 8
 """BODY and TEXT read every message they are asked about."""
 CHARSETS = ("US-ASCII", "UTF-8")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+CONTEXT_OPTIONS = frozenset({"UPDATE", "CONTEXT"})
+"""Of SEARCH alone (RFC 5267 section 4). The second is a hint that the search will be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ def read_keys(arguments: Arguments) -> Key:
     return _keys(arguments)
 
 
-def read_returns(arguments: Arguments) -> Returns:
-    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1)."""
+def read_returns(arguments: Arguments, more: frozenset[str] = frozenset()) -> Returns:
+    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1). more: options beside those that all have."""
     if not arguments.take(b"RETURN "):
         return Returns()
     page: Page | None = None
@@ -174,7 +176,7 @@ def read_returns(arguments: Arguments) -> Returns:
             if page is not None:
                 raise BadSyntax("PARTIAL may stand once")
             page = read_page(arguments)
-        elif word not in RETURN_OPTIONS:
+        elif word not in RETURN_OPTIONS | more:
             raise BadSyntax("There is no such result option")
         return word
 

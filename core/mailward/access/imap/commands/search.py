@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
+from mailward.access.imap.contexts import Contexts
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
@@ -12,6 +13,7 @@ from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.search import (
+    CONTEXT_OPTIONS,
     Key,
     Returns,
     SearchRefused,
@@ -24,10 +26,15 @@ from mailward.protocol.imap.search import (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found. places: sequence numbers - 1, in the order of telling. tells_modseq: their highest MODSEQ is told."""
+    """What a search found. places: sequence numbers - 1, in the order of telling. key: what was asked for."""
 
     places: Sequence[int]
-    tells_modseq: bool
+    key: Key
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether their highest MODSEQ is told."""
+        return asks_modseq(self.key)
 
 
 async def search(session: Session, arguments: Arguments) -> str:
@@ -40,11 +47,27 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
-    returns = read_returns(arguments)
+    returns = read_returns(arguments, CONTEXT_OPTIONS)
     if session.is_rev2 and not returns.options:
         returns = Returns(frozenset({"ALL"}))  # RFC 9051 section 6.4.4
     found = await find(session, arguments, read_search, returns, uid=uid)
     answer(session, "SEARCH", found, returns, uid=uid)
+    if "UPDATE" in returns.options:
+        if not isinstance(session.contexts, Contexts):
+            session.contexts = Contexts(session)
+        session.contexts.begin(found.key, found.places, uid=uid)
+    return ""
+
+
+async def cancel_update(session: Session, arguments: Arguments) -> str:
+    """No more is told of what these searches find (RFC 5267 section 4.3.4)."""
+    tags: list[str] = []
+    while not tags or not arguments.is_at_end:
+        arguments.space()
+        tags.append(arguments.string().decode("ascii", "replace"))
+    if not isinstance(session.contexts, Contexts):
+        raise No("Nothing is told of any search")
+    session.contexts.cancel(tags)
     return ""
 
 
@@ -73,7 +96,7 @@ async def _find(session: Session, arguments: Arguments, read: Callable[[Argument
     places = await session.blocking(lambda: search.run(key))
     if search.unreadable:  # a warning (RFC 9051 section 7.1.2): behind a tagged NO clients forget what was found
         session.untagged(f"NO [SERVERBUG] {len(search.unreadable)} of the messages could not be read")
-    return Found(places, asks_modseq(key))
+    return Found(places, key)
 
 
 def contents_of(session: Session) -> Contents:

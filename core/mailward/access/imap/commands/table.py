@@ -69,6 +69,7 @@ COMMANDS: Mapping[str, Command] = {
     "UID EXPUNGE": Command(select.uid_expunge, _SELECTED),
     "SEARCH": Command(search.search, _SELECTED, tells_expunged=False),
     "UID SEARCH": Command(search.uid_search, _SELECTED),
+    "CANCELUPDATE": Command(search.cancel_update, _SELECTED),
     "SORT": Command(sort.sort, _SELECTED, tells_expunged=False),
     "UID SORT": Command(sort.uid_sort, _SELECTED),
     "THREAD": Command(thread.thread, _SELECTED, tells_expunged=False),
