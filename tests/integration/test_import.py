@@ -19,6 +19,7 @@ from support.dovecot import PASSWORD as DOVECOT_PASSWORD
 from support.dovecot import USER, Dovecot, dovecot
 from support.faults import Action, Fault, with_fault
 from support.moving import FOLDERS, LONGEST_S, fill, how_many, letter, mbsync, on_dovecot, seen
+from support.processes import program
 from support.reader import Reader
 from support.server import PASSWORD, Server, server
 
@@ -198,6 +199,11 @@ def test_pop3_clients_go_on_at_the_new_server_and_download_nothing_again(way: st
         assert keep(here, DEMO, tmp_path) == 1, "what is new, and nothing else"
 
 
+def by_doveadm(scheme: str) -> str:
+    command = [program("doveadm", "dovecot-core"), "-c", "/dev/null", "pw", "-s", scheme, "-p", DOVECOT_PASSWORD]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) -> None:
     reader = Reader("how-to/move-in.md", target, tmp_path, "mailward account add alice@example.org")
     postmark = b"From a@example.net Mon Nov  2 10:00:00 2026\n"
@@ -205,6 +211,18 @@ def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) 
     (tmp_path / "Mail").mkdir()
     (tmp_path / "Mail/Friends").write_bytes(postmark + b"Subject: a friend's\n\ntext\n")
     (tmp_path / "spool").write_bytes(postmark + b"Subject: from the spool\n\ntext\n")
+    hashes = {user: by_doveadm(scheme) for user, scheme in (("carol", "SHA512-CRYPT"), ("dave", "BLF-CRYPT"), ("erin", "SSHA"))}
+    users = "".join(f"{user}:{hash}:1000:1000::/home/{user}::\n" for user, hash in hashes.items())
+    (tmp_path / "users").write_text(f"# of a Dovecot\n{users}demo@example.test:{{SHA512-CRYPT}}$6$x:::::\n")
+    reader.stands_for = {"example.org": "example.test"}
+    told = reader.types("account import", code=2)
+    assert "2 accounts made, 0 there already, 2 not made" in told and "scheme SSHA are not taken" in told
+    for user in ("carol", "dave"):
+        target.passwords[f"{user}@example.test"] = DOVECOT_PASSWORD
+        for _ in range(2):
+            with target.imap(f"{user}@example.test"):
+                pass
+    assert target.log_octets().count(b"password hash made anew") == 2
     with dovecot("maildir") as source:
         fill(source, 50)
         (tmp_path / "Maildir").symlink_to(source.mail)

@@ -18,7 +18,7 @@ import structlog
 from mailward.api.logins import LoginAttempt, LoginProtocol, Secret
 from mailward.api.services import Clock
 from mailward.auth import app_passwords
-from mailward.auth.passwords import PasswordChecker, TooManyWaitingError, hash_password
+from mailward.auth.passwords import PasswordChecker, TooManyWaitingError, hash_password, is_foreign
 from mailward.directory import AppPassword, Credential, CredentialStore, password_id
 from mailward.model.errors import LoginUnavailable, StorageError
 from mailward.model.identity import Identity
@@ -75,7 +75,10 @@ class KeptCredentials:
             raise LoginUnavailable("too many logins wait for their turn") from None
         if kept is None or password_hash is None or not is_right:
             return None
-        if kept.scram_keys is None:
+        if is_foreign(password_hash):
+            if await self._ask(lambda: _make_ours(self._store, kept, password_hash, password)):
+                return await self._by_password(await self._ask(lambda: self._store.find(attempt.name)), attempt, password)
+        elif kept.scram_keys is None:
             await self._ask(lambda: self._add_scram_keys(kept, password_hash, password))
         return _owner(kept)
 
@@ -157,6 +160,21 @@ def _owner(kept: Credential) -> Identity:
     """Who gave the main password."""
     known_by = "" if kept.password_hash is None else password_id(kept.password_hash)
     return Identity(kept.account, str(kept.address), credential=known_by)
+
+
+def _make_ours(store: CredentialStore, kept: Credential, password_hash: str, password: str) -> bool:
+    """A hash and SCRAM keys of ours in the place of a hash from elsewhere, of the password that it was right for.
+
+    What is kept then is to be asked again: it may have been changed meanwhile. False for what can have no hash of ours.
+    """
+    try:
+        made = hash_password(password)
+    except ValueError:
+        return False
+    keys = scram_keys(password, kept.scram_salt, kept.scram_iterations)
+    store.replace_hash(kept.account, password_hash, made, keys)
+    log.info("password hash made anew", account=kept.account)
+    return True
 
 
 def set_password(store: CredentialStore, account: AccountId, password: str) -> None:

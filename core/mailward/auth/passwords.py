@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type
 
+from mailward.auth.foreign_hashes import is_crypt, is_of_crypt
 from mailward.directory import password_id
 
 MAX_PASSWORD_OCTETS = 1024
@@ -26,7 +27,7 @@ MIN_PASSWORD_LENGTH = 8
 REMEMBER_S = 60.0
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
-_PREFIX = "$argon2id$"
+_PREFIXES = ("$argon2id$", "$argon2i$")
 
 
 def make_password() -> str:
@@ -41,6 +42,14 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
+def is_foreign(password_hash: str) -> bool:
+    """Whether another server made it, or ours with other parameters: it gives way to one of ours once the password is known."""
+    try:
+        return is_crypt(password_hash) or _HASHER.check_needs_rehash(password_hash)
+    except InvalidHashError:
+        return False
+
+
 def verify(password_hash: str, password: str) -> bool:
     """Blocking. A hash that is damaged or of another scheme lets nobody in."""
     return bool(_compared(password_hash, password))
@@ -48,7 +57,11 @@ def verify(password_hash: str, password: str) -> bool:
 
 def _compared(password_hash: str, password: str) -> bool | None:
     """Are they of one another? None when there was nothing to compare, and so no work done."""
-    if not password_hash.startswith(_PREFIX) or not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
+    if not 0 < len(password.encode("utf-8", "surrogatepass")) <= MAX_PASSWORD_OCTETS:
+        return None
+    if is_crypt(password_hash):
+        return is_of_crypt(password_hash, password)
+    if not password_hash.startswith(_PREFIXES):
         return None
     try:
         return _HASHER.verify(password_hash, password)
@@ -128,7 +141,7 @@ class PasswordChecker:
 
     def _work(self, password_hash: str | None, password: str) -> bool:
         is_right = None if password_hash is None else _compared(password_hash, password)
-        if is_right is None:
+        if is_right is None or (password_hash is not None and is_crypt(password_hash)):  # else those would be the quick ones
             verify(self._dummy, "x")
         return bool(is_right)
 

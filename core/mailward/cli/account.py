@@ -6,7 +6,16 @@ import typer
 
 from mailward.app.domains import serve_domain
 from mailward.auth.credentials import set_password
-from mailward.cli import account_address, account_mailboxes, account_show, app_password, capabilities, quota, share
+from mailward.cli import (
+    account_address,
+    account_import,
+    account_mailboxes,
+    account_show,
+    app_password,
+    capabilities,
+    quota,
+    share,
+)
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -42,6 +51,7 @@ Examples:
 app = typer.Typer(cls=AccountGroup, help=_HELP, no_args_is_help=True)
 app.add_typer(app_password.app, name="app-password")
 app.add_typer(account_address.app, name="address")
+app.command("import")(account_import.import_command)
 app.command("show")(account_show.show_command)
 app.command("quota")(quota.account_command)
 app.command("mailboxes")(account_mailboxes.mailboxes_command)

@@ -114,6 +114,15 @@ class CredentialStore:
             if connection.execute(change, row).rowcount == 0:
                 raise DirectoryError(f"there is no account {account}")
 
+    def replace_hash(self, account: AccountId, known: str, made: str, scram_keys: ScramKeys | None) -> None:
+        """Another hash of the password whose hash is known; nothing happens when it was changed meanwhile."""
+        row = (made, *_pair(scram_keys), account, known)
+        with self._database.write() as connection:
+            change = (
+                "UPDATE credential SET password_hash = ?, stored_key = ?, server_key = ? WHERE account = ? AND password_hash = ?"
+            )
+            connection.execute(change, row)
+
     def add_scram_keys(self, account: AccountId, password_hash: str, scram_keys: ScramKeys) -> None:
         """The SCRAM keys of a password whose hash alone was known; nothing happens when it was changed meanwhile."""
         row = (*_pair(scram_keys), account, password_hash)
