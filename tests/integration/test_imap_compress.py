@@ -1,11 +1,13 @@
 """Compressed sessions over real sockets (RFC 4978), and what T-IMAP-12 is about."""
 
+import asyncio
 import socket
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
+from mailward.net.compression import Deflate
 from support.imap_server import LOGIN, MESSAGE, ImapServer, read_until
 
 
@@ -116,3 +118,26 @@ def test_t_imap_12_what_follows_compress_in_clear_is_not_taken_for_compressed(se
     with server.client_context.wrap_socket(socket.create_connection(("127.0.0.1", server.tls_port), 60)) as raw:
         raw.sendall(LOGIN + b"b COMPRESS DEFLATE\r\nc NOOP\r\n")
         assert b"\r\nb BAD " in read_until(raw, b"\r\nc OK")
+
+
+def test_t_dos_08_what_a_packet_inflates_to_leaves_turns_to_others(server: ImapServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, turn = list[int](), 0
+    read = Deflate.read
+
+    def counted(self: Deflate) -> bytes:
+        octets = read(self)
+        if octets:
+            reads.append(turn)
+        return octets
+
+    def next_turn() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(next_turn)
+
+    client = compressed(server)
+    monkeypatch.setattr(Deflate, "read", counted)
+    server.call_soon(next_turn)
+    client.send(b"a APPEND INBOX {990000+}\r\n" + b"x" * 990_000 + b"\r\n")
+    client.read_until(b"a OK")
+    assert len(reads) == len({*reads}) > 10

@@ -5,7 +5,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +42,10 @@ class MailServer(abc.ABC):
     @abc.abstractmethod
     def let_go(self) -> None:
         """Close what the listeners used. Called on the loop."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """In a turn of the server's loop."""
+        self._loop.call_soon_threadsafe(callback)
 
     def _call(self, coroutine: Coroutine[object, object, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)

@@ -164,6 +164,7 @@ class StreamConnection(asyncio.Protocol):
             self._patience = Patience(self._settings.patience, asyncio.get_running_loop().time())
         if self._deflate is None:
             return await self._received()
+        await asyncio.sleep(0)  # one packet may become a thousand pieces, and others have their turn between them
         while not (octets := self._deflate.read()):
             compressed = await self._received()
             if not compressed:
