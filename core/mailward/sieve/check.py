@@ -5,6 +5,7 @@ wrong is told.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -13,7 +14,7 @@ from mailward.sieve.arguments import Inner, Shape, TagRule, TagUse, Value
 from mailward.sieve.endings import RunProblem
 from mailward.sieve.limits import Limits
 from mailward.sieve.parser import parse
-from mailward.sieve.problems import Place, Problem, Problems
+from mailward.sieve.problems import Enough, Place, Problem, Problems
 from mailward.sieve.running import Checking, Command, Language, Run, Script, Step, Test, Word
 from mailward.sieve.text import Text, read_text
 from mailward.sieve.tree import Argument, Node, Number, Strings, Tag
@@ -30,11 +31,11 @@ class ScriptError(MailwardError):
 def checked_script(octets: bytes, language: Language, limits: Limits) -> Script:
     """The script that these octets are, without a name. Raises ScriptError, for any octets that are none."""
     problems = Problems()
-    script = _decoded(octets, problems, limits)
-    nodes = parse(script, problems, limits) if not problems.found else ()
-    if not problems.found:
-        checker = _Checker(language, problems, limits)
-        steps = checker.commands(nodes, is_top=True)
+    checker = _Checker(language, problems, limits)
+    with suppress(Enough):
+        script = _decoded(octets, problems, limits)
+        nodes = parse(script, problems, limits) if not problems.found else ()
+        steps = checker.commands(nodes, is_top=True) if not problems.found else ()
     if problems.found:
         raise ScriptError(problems.found)
     return Script("", steps, frozenset(checker.extensions))

@@ -26,6 +26,10 @@ class Problem:
         return f"{self.script}:{self.place}: {self.text}" if self.script else f"{self.place}: {self.text}"
 
 
+class Enough(Exception):
+    """As many problems are told as are told; nothing more is looked for, which may take long (T-IMAP-20)."""
+
+
 @dataclass(slots=True)
 class Problems:
     """The problems of one script, in the order in which they were found; no more than `most` of them."""
@@ -34,7 +38,10 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
 
     def add(self, place: Place, text: str) -> None:
-        """Take one more. What is wrong at the same place for the same reason is told once."""
+        """Take one more. What is wrong at the same place for the same reason is told once. Raises Enough."""
         problem = Problem(place, text)
-        if len(self.found) < self.most and problem not in self.found[-3:]:
-            self.found.append(problem)
+        if problem in self.found[-3:]:
+            return
+        if len(self.found) == self.most:
+            raise Enough
+        self.found.append(problem)

@@ -1,10 +1,11 @@
 """Hostile scripts stay within their limits, and what they do is to keep the message (T-IMAP-20)."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
-from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
+from mailward.sieve import LANGUAGE, LIMITS, ScriptError, check, compile_script
 from mailward.sieve.actions import Keep
 from support.sieve import MESSAGE, run_script, told
 
@@ -30,6 +31,21 @@ def test_the_nesting_that_rfc_5228_section_2_10_5_asks_for_is_there() -> None:
 
 def test_a_huge_script_is_refused_unread_t_imap_20() -> None:
     assert _problems("#" * (LIMITS.script_octets + 1)) == [f"1:1: the script is larger than {LIMITS.script_octets} octets"]
+
+
+@pytest.mark.parametrize("script", ["kepe;" * 20_000, "require [" + ",".join(f'"x{n}"' for n in range(20_000)) + "];"])
+def test_nothing_is_looked_for_behind_the_last_problem_that_is_told_t_imap_20(
+    script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[str] = []
+
+    def near(name: str, known: Iterable[str]) -> str:
+        looked_for.append(name)
+        return ""
+
+    monkeypatch.setattr(check, "_near", near)
+    assert len(_problems(script)) == 50
+    assert len(looked_for) <= 51
 
 
 def test_five_redirects_keep_the_message_and_send_nothing_t_imap_20() -> None:
