@@ -78,8 +78,10 @@ async def _read(session: Session, pieces: Sequence[Piece]) -> list[bytes]:
 
 def _source(session: Session, url: MessageUrl) -> _Source:
     """Blocks. Raises No."""
+    if url.mailbox is None and session.selected is None:
+        raise _bad(url.written, "No mailbox is selected that it could be of")
     try:
-        reached = session.reach.find(url.mailbox, "r")
+        reached = session.here if url.mailbox is None else session.reach.find(url.mailbox, "r")
         view = reached.store.view(reached.info.id)
     except StoreRefusal as error:
         raise _bad(url.written, str(error)) from None

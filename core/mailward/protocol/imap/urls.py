@@ -1,4 +1,5 @@
-"""Which message, or part of one, does an IMAP URL name? (RFC 5092) Only those that begin with a mailbox of this server."""
+"""Which message, or part of one, does an IMAP URL name? (RFC 5092) Only those of this server, which begin with a mailbox or with
+`;UID=` for the selected one."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from mailward.protocol.imap.names import NameRefused, decode_name
 
 # Section 11: enc-mailbox, uidvalidity, iuid, isection and ipartial. A ";" in a name is percent-encoded.
 _URL = re.compile(
-    rb"/(?!/)([^;?#]+?)(?:;UIDVALIDITY=([1-9][0-9]{0,9}))?/;UID=([1-9][0-9]{0,9})"
+    rb"(?:/(?!/)([^;?#]+?)(?:;UIDVALIDITY=([1-9][0-9]{0,9}))?/)?;UID=([1-9][0-9]{0,9})"
     rb"(?:/;SECTION=([^;?#]+?))?(?:/;PARTIAL=([0-9]{1,10})(?:\.([1-9][0-9]{0,9}))?)?",
     re.IGNORECASE,
 )
@@ -24,24 +25,24 @@ class BadUrl(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MessageUrl:
-    """written: as the client has it. mailbox: its name. uidvalidity: None where none is said."""
+    """written: as the client has it. mailbox: its name, None for the selected one. uidvalidity: None where none is said."""
 
     written: bytes
-    mailbox: str
+    mailbox: str | None
     uidvalidity: int | None
     uid: int
     section: Section
 
 
 def read_url(octets: bytes) -> MessageUrl:
-    """Of an absolute path, as `/Drafts;UIDVALIDITY=385759045/;UID=20/;SECTION=1.MIME`. Raises BadUrl."""
+    """As `/Drafts;UIDVALIDITY=385759045/;UID=20/;SECTION=1.MIME`, or `;UID=20`. Raises BadUrl."""
     match = _URL.fullmatch(octets)
     if match is None or _ESCAPES.search(octets):
         raise BadUrl("The URLs are such as /mailbox;UIDVALIDITY=1/;UID=20/;SECTION=HEADER")
     mailbox, uidvalidity, uid, section, start, length = match.groups()
     partial = None if start is None else (int(start), int(length or _TO_THE_END))
     try:
-        name = decode_name(unquote_to_bytes(mailbox), utf8=True)  # section 4: UTF-8, never modified UTF-7
+        name = None if mailbox is None else decode_name(unquote_to_bytes(mailbox), utf8=True)  # section 4
         wanted = read_section(unquote_to_bytes(section or b""), partial)
     except (NameRefused, BadSyntax) as error:
         raise BadUrl(str(error)) from None
