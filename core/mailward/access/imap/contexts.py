@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
-from mailward.access.imap.searching import Search
+from mailward.access.imap.searching import Search, looks
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
@@ -17,16 +17,17 @@ MOST_CONTEXTS = 4
 """Of one session."""
 MOST_FOUND = 100_000
 """Messages of one context, which are kept in memory (T-DOS-06)."""
-MOST_CHANGED = 10_000
-"""Messages at once, for each of which all contexts look whether it is found (T-DOS-08)."""
+MOST_LOOKS = 10_000
+"""At once into messages that have changed, counting each for every key of all contexts that looks into it (T-DOS-08)."""
 _TOO_MUCH = "Too much has changed at once, please search again"
 
 
 @dataclass(slots=True)
 class _Context:
-    """uid: UIDs are told, not sequence numbers. found: UIDs, in order."""
+    """uid: UIDs are told, not sequence numbers. found: UIDs, in order. looks: keys that look into messages, 1 at least."""
 
     key: Key
+    looks: int
     uid: bool
     found: "array[int]"
 
@@ -49,7 +50,7 @@ class Contexts:
             self._refuse(tag, "What such a search finds changes without any change of a message")
         else:
             uids = self._session.mailbox.uids
-            self._contexts[tag] = _Context(key, uid, array("I", [uids[place] for place in places]))
+            self._contexts[tag] = _Context(key, max(looks(key), 1), uid, array("I", [uids[place] for place in places]))
 
     def cancel(self, tags: Sequence[str]) -> None:
         """Raises No."""
@@ -68,7 +69,7 @@ class Contexts:
         new = range(first_new, len(session.mailbox))
         if not (places or new) or not self._contexts:
             return
-        if len(places) + len(new) > MOST_CHANGED:
+        if (len(places) + len(new)) * sum(context.looks for context in self._contexts.values()) > MOST_LOOKS:
             self._end(_TOO_MUCH)
             return
         looked_at = sorted({*places, *new})

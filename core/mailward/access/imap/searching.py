@@ -55,7 +55,7 @@ class Search:
 
     def run(self, key: Key) -> Places:
         """The places (sequence number - 1) of the messages that match, in order."""
-        self._progress.goal = len(self._selected) * _looks(key)
+        self._progress.goal = len(self._selected) * looks(key)
         return self.among(key, range(len(self._selected)))
 
     def among(self, key: Key, places: Places) -> Places:
@@ -213,14 +213,14 @@ def _cost(key: Key) -> int:
     return 1
 
 
-def _looks(key: Key) -> int:
+def looks(key: Key) -> int:
     """How many keys look into messages."""
     if isinstance(key, And):
-        return sum(map(_looks, key.keys))
+        return sum(map(looks, key.keys))
     if isinstance(key, Or):
-        return _looks(key.first) + _looks(key.second)
+        return looks(key.first) + looks(key.second)
     if isinstance(key, Not):
-        return _looks(key.key)
+        return looks(key.key)
     return int(_cost(key) > 0)
 
 
