@@ -34,6 +34,7 @@ class StreamSettings:
     patience: with a command that has begun to come.
 
     buffer_octets: input kept while a command is carried out. output_octets: unsent output before we wait for the client.
+    stranger_octets: of either, before somebody is logged in (T-DOS-06).
     proxies: as in `SocketListener`.
     """
 
@@ -46,6 +47,7 @@ class StreamSettings:
     write_s: float = 120.0
     buffer_octets: int = 256 * 1024
     output_octets: int = 512 * 1024
+    stranger_octets: int = 32 * 1024
     proxies: tuple[Network, ...] = ()
 
 
@@ -90,6 +92,8 @@ class StreamConnection(asyncio.Protocol):
         self._ended = False
         self._interrupted = False
         self._secure = owner.settings.implicit_tls
+        self._is_narrow = True
+        """Output is limited as for a stranger."""
         self._login_until = 0.0
         self._patience: Patience | None = None
         """With the command that comes in; None between commands."""
@@ -110,7 +114,8 @@ class StreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._inbox.append(data)
         self._inbox_octets += len(data)
-        if self._inbox_octets >= self._settings.buffer_octets and not self._paused and self._transport is not None:
+        most_octets = self._settings.buffer_octets if self._is_known else self._settings.stranger_octets
+        if self._inbox_octets >= most_octets and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._arrived.set()
@@ -146,14 +151,23 @@ class StreamConnection(asyncio.Protocol):
         return self._secure
 
     @property
+    def _is_known(self) -> bool:
+        """Somebody is logged in."""
+        return self.session is not None and self.session.is_logged_in
+
+    @property
     def can_start_tls(self) -> bool:
         return not self._secure and self._owner.tls_context is not None
 
     async def send(self, octets: bytes) -> None:
         transport = self._open()
+        if self._is_narrow and self._is_known:
+            self._is_narrow = False
+            transport.set_write_buffer_limits(high=self._settings.output_octets)
         transport.write(octets if self._deflate is None else self._deflate.write(octets))
         if not self._writable.is_set():
-            async with asyncio.timeout(self._settings.write_s):
+            until = asyncio.get_running_loop().time() + self._settings.write_s
+            async with asyncio.timeout_at(min(until, self._login_until) if self._is_narrow else until):
                 await self._writable.wait()
             self._open()
 
@@ -191,7 +205,7 @@ class StreamConnection(asyncio.Protocol):
 
     def _wait_until(self) -> float:
         """By the loop's clock."""
-        if self.session is None or not self.session.is_logged_in:
+        if not self._is_known:
             return self._login_until  # counted from the beginning: octets that trickle in do not prolong it
         now = asyncio.get_running_loop().time()
         if self._patience is None:
@@ -213,7 +227,7 @@ class StreamConnection(asyncio.Protocol):
         if secure is None:
             raise ConnectionResetError("gone in the handshake")
         self._transport = secure
-        self._transport.set_write_buffer_limits(high=self._settings.output_octets)
+        self.limit_output()
         self._secure = True
 
     def start_compression(self) -> None:
@@ -247,7 +261,8 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def limit_output(self) -> None:
-        self._open().set_write_buffer_limits(high=self._settings.output_octets)
+        """As for a stranger."""
+        self._open().set_write_buffer_limits(high=self._settings.stranger_octets)
 
     def _open(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
