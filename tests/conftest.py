@@ -5,8 +5,11 @@ import gc
 import pytest
 
 from support.corpora import FOLDER
+from support.logs import log_plainly
 
 collect_ignore = [] if FOLDER.is_dir() else ["corpora"]
+
+log_plainly()
 
 
 def pytest_collection_finish() -> None:

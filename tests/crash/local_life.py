@@ -25,6 +25,7 @@ from mailward.model.errors import StorageError
 from mailward.queue.item import QueuedRecipient
 from support import power
 from support.faults import Fault, arm
+from support.logs import log_plainly
 from support.oracle import ClientLog, token_of
 from support.spooling import flush, item_for
 
@@ -150,6 +151,7 @@ def in_child(folder: Path, what: str, fault: dict[str, object] | None, journal: 
 
 
 def main() -> None:
+    log_plainly()
     for line in sys.stdin:
         what, folder, fault, journal = json.loads(line)
         child = os.fork()

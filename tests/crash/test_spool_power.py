@@ -30,6 +30,12 @@ MESSAGES = (b"a" * 500, b"b" * 5000, b"c" * 2500, b"d" * 100, b"e" * 7000, b"f" 
 RECIPIENTS = (2, 1, 1, 3, 2, 1, 1)
 
 
+@pytest.fixture(autouse=True)
+def hardly_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done waits for company as ever, only not for so long: all of these tests wait for it some thousand times."""
+    monkeypatch.setattr("mailward.queue.writer.LAZY_S", 0.01)
+
+
 @dataclass
 class Life:
     """What the outside saw. sent: all messages with the number of their recipients; acknowledged: those answered 250."""

@@ -20,14 +20,13 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-import structlog
-
 from mailward.model.ids import AccountId
 from mailward.store import packs, tidy
 from mailward.store.ops import Append, Copy, CreateMailbox, DeleteMailbox, Expunge, Op, RenameMailbox, SetFlags
 from mailward.store.refusals import StoreRefusal
 from support.faults import Action, Fault, arm
 from support.imap_server import ImapServer
+from support.logs import log_plainly
 from support.memory_store import MemoryAccount, MemoryStore
 from support.smtp_service import trusting
 from support.store_kills import ops_of, state
@@ -263,7 +262,7 @@ def main(folder: Path, rounds: int, seed: int) -> None:
     """Prints a line of JSON: commands that ended with OK, commands that the disk failed, and at which points servers died."""
     packs._FULL_OCTETS = 10_000
     tidy._EVERY_S = 0
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log_plainly(sys.stderr)
     randomness = random.Random(seed)
     oracle = MemoryStore(now_s=lambda: NOW_S).open(ACCOUNT)
     told: Counter[str] = Counter()

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import structlog
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,8 +28,9 @@ def start_worker(folder: Path, log: Path) -> tuple["subprocess.Popen[str]", int]
 
 if __name__ == "__main__":
     from support.imap_server import ImapServer
+    from support.logs import log_plainly
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log_plainly(sys.stderr)
     server = ImapServer(Path(sys.argv[1]))
     print(server.tls_port, flush=True)
     sys.stdin.read()
