@@ -88,12 +88,18 @@ class _Forks:
         return not any(name.startswith(_READ_AT_EXEC) for name, _ in differing)
 
     def fork(
-        self, arguments: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int], *, new_session: bool
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        descriptors: Sequence[int],
+        folder: Path,
+        *,
+        new_session: bool,
     ) -> Forked:
         request = {
             "arguments": arguments,
             "environment": environment,
-            "folder": str(Path.cwd()),
+            "folder": str(folder),
             "new_session": new_session,
             "most_descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
@@ -114,18 +120,20 @@ def can_fork(environment: Mapping[str, str]) -> bool:
 def start(arguments: Sequence[str], environment: Mapping[str, str], output: int) -> Forked:
     """A server in a session of its own, that reads nothing and writes to one descriptor. arguments: with the command's path."""
     with Path(os.devnull).open() as nothing:
-        return _forks().fork(arguments, environment, [nothing.fileno(), output, output], new_session=True)
+        return _forks().fork(arguments, environment, [nothing.fileno(), output, output], Path.cwd(), new_session=True)
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str], stdin: str, timeout_s: float
+    arguments: Sequence[str], environment: Mapping[str, str], stdin: str, timeout_s: float, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command until it ends, and what it wrote. arguments: with its path."""
+    """A command until it ends, and what it wrote. arguments: with its path. folder: where it runs, here unless given."""
     with _memory() as given, _memory() as output, _memory() as errors:
         given.write(stdin)
         given.seek(0)
         files = (given, output, errors)
-        process = _forks().fork(arguments, environment, [file.fileno() for file in files], new_session=False)
+        process = _forks().fork(
+            arguments, environment, [file.fileno() for file in files], folder or Path.cwd(), new_session=False
+        )
         try:
             code = process.wait(timeout_s)
         except BaseException:

@@ -4,16 +4,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyotp
 import pytest
 
-from support.server import open_folder
+from support import forking
+from support.server import COMMAND, open_folder
 
-MAILWARD = Path(sys.executable).with_name("mailward")
 ACME = """
 from mailward.api import *
 
@@ -45,10 +44,7 @@ def folder() -> Iterator[Path]:
 
 
 def run(folder: Path, *words: str, given: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MAILWARD_CONFIG": ""}
-    done = subprocess.run(
-        [MAILWARD, *words], cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
+    done = forking.run([COMMAND, *words], {**os.environ, "MAILWARD_CONFIG": ""}, given, 60, folder)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

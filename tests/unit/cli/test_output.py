@@ -16,16 +16,15 @@ import typer
 
 import mailward.cli
 from mailward.cli.output import confirm, local_times, moment
+from support import forking
+from support.server import COMMAND
 
-MAILWARD = Path(sys.executable).with_name("mailward")
 ESCAPE = '"a\\e[2Jb\\u202Ec"'
 """In double quotes YAML makes an escape and an override of it."""
 
 
 def run(folder: Path, *words: str, code: int, **environment: str) -> str:
-    done = subprocess.run(
-        [MAILWARD, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
-    )
+    done = forking.run([COMMAND, *words], os.environ | environment, "", 60, folder)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
