@@ -178,21 +178,24 @@ def test_a_maildir_of_dovecot_comes_with_its_numbers(target: Server) -> None:
         assert sum(one["brought"] for one in again["folders"]) == 0
 
 
-@pytest.mark.parametrize("way", ["imap", "maildir"])
-def test_pop3_clients_go_on_at_the_new_server_and_download_nothing_again(way: str, target: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("way", "uidl_format"), [("imap", ""), ("maildir", ""), ("imap", "%v-%u"), ("maildir", "%f")])
+def test_pop3_clients_go_on_at_the_new_server_and_download_nothing_again(
+    way: str, uidl_format: str, target: Server, tmp_path: Path
+) -> None:
     """fetchmail and mpop, which keep what they have seen by its unique-id: of RFC 1939 section 7, and of nothing else."""
     authority = Authority(tmp_path)
-    with dovecot("maildir", pop3=True, certificate=authority.issue("localhost")) as source:
+    with dovecot("maildir", pop3=True, uidl_format=uidl_format, certificate=authority.issue("localhost")) as source:
         fill(source, 60)
+        told = ("--pop3-uidl-format", uidl_format) if uidl_format else ()
         there = Pop3(source.pop3_port, "stls", DOVECOT_PASSWORD, authority.file)
         here = Pop3(target.port("pop3s"), "implicit", PASSWORD, target.folder / "tls/certificate.pem")
         for keep in (fetchmail_keeps, mpop_keeps):
             assert keep(there, USER, tmp_path) > 5
             assert keep(there, USER, tmp_path) == 0
         if way == "imap":
-            by_imap(target, source)
+            by_imap(target, source, *told)
         else:
-            target.run("import", "maildir", str(source.mail), "--account", DEMO)
+            target.run("import", "maildir", str(source.mail), "--account", DEMO, *told)
     with target.imap() as client:
         client.append("INBOX", "", "", letter(1001, random.Random(1)))
     for keep in (fetchmail_keeps, mpop_keeps):

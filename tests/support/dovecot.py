@@ -32,6 +32,7 @@ service lmtp {{
 }}
 """
 _POP3 = """\
+{setting}
 service pop3-login {{
   chroot =
   inet_listener pop3 {{
@@ -58,12 +59,20 @@ plugin {{
 class Dovecot:
     """Serves IMAP on `port`, every write synced. lmtp: it takes mail on `lmtp_socket` and `lmtp_port`, too. mail: of its user.
 
-    pop3: it serves POP3 on `pop3_port`, with its unique-ids as it makes them unless it is told otherwise.
+    pop3: it serves POP3 on `pop3_port`. uidl_format: of its unique-ids there, "" for that which it has unless it is told otherwise.
     certificate: with STARTTLS, else in clear. imapsieve: further users, and the scripts that their commands meet.
     """
 
     def __init__(
-        self, folder: Path, mail_format: str, *, lmtp: bool, pop3: bool, certificate: Issued | None, imapsieve: Mapping[str, str]
+        self,
+        folder: Path,
+        mail_format: str,
+        *,
+        lmtp: bool,
+        pop3: bool,
+        uidl_format: str,
+        certificate: Issued | None,
+        imapsieve: Mapping[str, str],
     ) -> None:
         dovecot = program("dovecot", "dovecot-imapd")
         if lmtp:
@@ -122,7 +131,7 @@ service imap-login {{
 service anvil {{
   chroot =
 }}
-{_LMTP.format(port=self.lmtp_port) if lmtp else ""}{_POP3.format(port=self.pop3_port) if pop3 else ""}{_IMAPSIEVE.format(folder=folder) if imapsieve else ""}"""
+{_LMTP.format(port=self.lmtp_port) if lmtp else ""}{_POP3.format(port=self.pop3_port, setting=f"pop3_uidl_format = {uidl_format}" if uidl_format else "") if pop3 else ""}{_IMAPSIEVE.format(folder=folder) if imapsieve else ""}"""
         )
         self._process = RunningProgram([dovecot, "-F", "-c", str(self._config)], self._log)
         self._process.wait_until(lambda: greets(self.port, b"* OK"))
@@ -144,13 +153,16 @@ def dovecot(
     *,
     lmtp: bool = False,
     pop3: bool = False,
+    uidl_format: str = "",
     certificate: Issued | None = None,
     imapsieve: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Dovecot]:
     """A running Dovecot with an empty mailbox."""
     folder = Path(tempfile.mkdtemp(prefix="mailward-dovecot-"))
     folder.chmod(0o755)
-    made = Dovecot(folder, mail_format, lmtp=lmtp, pop3=pop3, certificate=certificate, imapsieve=imapsieve)
+    made = Dovecot(
+        folder, mail_format, lmtp=lmtp, pop3=pop3, uidl_format=uidl_format, certificate=certificate, imapsieve=imapsieve
+    )
     try:
         yield made
     finally:
