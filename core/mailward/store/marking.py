@@ -25,8 +25,6 @@ _log = structlog.get_logger()
 
 _TOGETHER = 20
 """Messages: a bit."""
-_LISTED = 2000
-"""Messages that are found to be unread before any of them is read."""
 _REST = 4
 _REST_BEHIND_OTHERS = 50
 """What is done in the foreground wants the same processors and the same disk. So little is not noticed, and goes on all day."""
@@ -63,33 +61,27 @@ class Marking:
         store = await asyncio.to_thread(self._store.open, account)
         if account not in self._done and (left_out := await asyncio.to_thread(store.marks.begun)):
             _log.warning("mail not read for searches", account=account, messages=[*left_out], mend="mailward store index")
-        done = self._done.get(account, 0)
-        latest = done
-        messages = await asyncio.to_thread(store.marks.unmarked, done)
-        while messages:
-            latest = max(latest, messages[0])
-            some = messages[:_LISTED]
-            await self._mark_some(store, account, some)
-            # Listed anew, since searches and `mailward store index` read meanwhile.
-            messages = [number for number in await asyncio.to_thread(store.marks.unmarked, done) if number < some[-1]]
-        self._done[account] = latest
-
-    async def _mark_some(self, store: AccountStore, account: AccountId, messages: Sequence[int]) -> None:
+        messages = await asyncio.to_thread(store.marks.unmarked, self._done.get(account, 0))
         bits = mark(store, account, messages)
         while True:
             begun = time.monotonic()
             if await asyncio.to_thread(next, bits, None) is None:
-                return
+                break
             ended = time.monotonic()
             others_work = ended - self._heard_at < _FOREGROUND_S
             await asyncio.sleep((_REST_BEHIND_OTHERS if others_work else _REST) * (ended - begun))
+        self._done[account] = max([self._done.get(account, 0), *messages[:1]])
 
 
 def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> Iterator[int]:
-    """Tell the store the texts of these, a bit at each step, which yields how many messages are done. Raises StorageError."""
+    """Tell the store the texts of these, a bit at each step, which yields how many messages are done. Raises StorageError.
+
+    What a search or another process has read meanwhile is not read again.
+    """
     for start in range(0, len(messages), _TOGETHER):
         some = messages[start : start + _TOGETHER]
-        for message, octets in zip(some, store.bodies(some), strict=True):
+        unread = [message for message, held in zip(some, store.marks.may_hold(some, ""), strict=True) if held is None]
+        for message, octets in zip(unread, store.bodies(unread), strict=True):
             if not isinstance(octets, StorageError):
                 store.marks.begin(message)
             look_into(message, octets, account=account, note=store.marks.add)

@@ -18,7 +18,6 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.store import marking
 from mailward.store.account import EmbeddedAccount
-from mailward.store.base import AccountStore
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.marking import Marking
 from mailward.store.ops import Expunge
@@ -74,18 +73,15 @@ async def test_the_latest_mail_is_read_first_and_every_message_once(place: Place
 
 
 async def test_what_a_search_has_read_meanwhile_is_not_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marking, "_LISTED", 2)
     place.deliver("one apple", "two pears", "three plums", "four figs", "five nuts")
-    some = place.marking._mark_some
 
-    async def and_a_search(store: AccountStore, account: AccountId, messages: Sequence[int]) -> None:
-        await some(store, account, messages)
-        place.account.marks.add({3: ["three plums"]})
+    async def and_a_search(_: float) -> None:
+        place.account.marks.add({2: ["TWO PEARS"], 3: ["THREE PLUMS"]})
 
-    monkeypatch.setattr(place.marking, "_mark_some", and_a_search)
+    monkeypatch.setattr(marking, "asyncio", SimpleNamespace(to_thread=asyncio.to_thread, sleep=and_a_search))
     place.marking.changed(ALICE)
     await place.marking.run_once()
-    assert place.read == [[5, 4], [2, 1]]
+    assert place.read == [[5, 4], [], [1]] and place.may_hold("PEARS") == [False, True, False, False, False]
 
 
 async def test_another_process_goes_on_where_one_ended(place: Place) -> None:
