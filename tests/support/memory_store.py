@@ -11,6 +11,7 @@ import pickle
 import threading
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -198,8 +199,10 @@ class MemoryAccount:
     def stamp(self) -> int:
         return self._applied
 
-    def view_at_hand(self, name: str) -> MailboxView:
-        return self.view(self.mailbox(name).id)
+    def view_at_hand(self, name: str) -> MailboxView | None:
+        with suppress(NoSuchMailbox):
+            return self.view(self.mailbox(name).id)
+        return None
 
     def mailboxes(self) -> tuple[MailboxInfo, ...]:
         boxes = sorted(self._state.boxes.values(), key=lambda box: (box.name != INBOX, box.name.encode()))

@@ -242,8 +242,8 @@ class StoreMachine(RuleBasedStateMachine):
             view, expected = store.view(info.id), self.oracle.view(info.id)
             check_view(view)
             assert view.mailbox == info
-            assert store.view_at_hand(info.name) in (view, None)
-            assert store.stamp() in (view.stamp, None)
+            assert store.stamp() is not None and store.stamp() == view.stamp
+            assert store.view_at_hand(info.name) == view
             assert (set(view.keywords), entries_of(view)) == (set(expected.keywords), entries_of(expected))
             octets = [store.read(number) for number in view.messages]
             assert octets == [self.oracle.read(number) for number in expected.messages] == list(store.bodies(view.messages))

@@ -73,9 +73,10 @@ class Index:
         """A connection nobody else uses meanwhile."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
+        if self._stamp is None:
+            self._stamp = self._mapped()
         if connection is None:
             self._opening()
-            self._map_stamp()
             connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         try:
@@ -89,13 +90,12 @@ class Index:
         else:
             self._give_back(connection)
 
-    def _map_stamp(self) -> None:
-        if self._stamp is None:
-            fd = self._disk.open_overwrite(self._lock_file)
-            try:
-                self._stamp = map_stamp(fd, self._disk)
-            finally:
-                self._disk.close(fd)
+    def _mapped(self) -> mmap.mmap | None:
+        fd = self._disk.open_overwrite(self._lock_file)
+        try:
+            return map_stamp(fd, self._disk)
+        finally:
+            self._disk.close(fd)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:

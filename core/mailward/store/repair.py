@@ -17,6 +17,7 @@ from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
 from mailward.store.renewal import renew
 from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
+from mailward.store.stamp import stamped
 
 _SET_COUNTERS = "UPDATE mailbox SET n_exists = ?, n_unseen = ?, n_deleted = ?, size_octets = ? WHERE id = ?"
 
@@ -38,7 +39,7 @@ def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Repo
     if not disk.exists(folder):
         return Report(())
     packs = Packs(folder / "packs", disk)
-    with storage_errors(str(folder)), locked(folder / LOCK, disk):
+    with storage_errors(str(folder)), locked(folder / LOCK, disk) as lock, stamped(lock, disk):
         try:
             broken = tuple(_broken(folder, packs, disk))
             problems = broken or _wrong(folder, packs)
