@@ -187,9 +187,10 @@ class StreamConnection(asyncio.Protocol):
         return octets
 
     async def _received(self) -> bytes:
+        until = self._wait_until()  # also where nothing is waited for: how long an answer took is no silence of the client
         if not self._inbox and not self._ended and not self._interrupted:
             self._arrived.clear()
-            async with asyncio.timeout_at(self._wait_until()):
+            async with asyncio.timeout_at(until):
                 await self._arrived.wait()
         if self._interrupted:
             raise TimeoutError

@@ -1,0 +1,39 @@
+"""How long a client within a command is waited for: its own silence counts, and not the time that an answer takes."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mailward.net.patience import PatienceLimits
+from mailward.net.stream import StreamConnection, StreamSettings
+
+WAIT_S = 0.4
+
+
+@pytest.fixture
+def connection() -> StreamConnection:
+    settings = StreamSettings("imap", 60.0, patience=PatienceLimits(command_s=WAIT_S, data_octets_per_s=1e9))
+    made = StreamConnection(cast(Any, SimpleNamespace(settings=settings)))
+    made.session = cast(Any, SimpleNamespace(is_logged_in=True))
+    return made
+
+
+async def test_what_came_while_an_answer_was_made_leaves_the_client_its_time(connection: StreamConnection) -> None:
+    connection.data_received(b"b FET")
+    assert await connection.receive() == b"b FET"
+    connection.data_received(b"CH 1:20 BODY[]\r\nc APPEND Drafts {5}\r\n")
+    await connection.receive(within_command=True)
+    await asyncio.sleep(2 * WAIT_S)  # the answer to b
+    connection.data_received(b"hel")
+    assert await connection.receive(within_command=True) == b"hel"
+    asyncio.get_running_loop().call_later(WAIT_S / 4, connection.data_received, b"lo\r\n")
+    assert await connection.receive(within_command=True) == b"lo\r\n"
+
+
+async def test_t_imap_15_a_silent_client_within_a_command_has_an_end(connection: StreamConnection) -> None:
+    connection.data_received(b"hel")
+    assert await connection.receive(within_command=True) == b"hel"
+    with pytest.raises(TimeoutError):
+        await connection.receive(within_command=True)
