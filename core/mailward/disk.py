@@ -90,6 +90,10 @@ class Disk:
         """The length of the file in octets."""
         return os.fstat(fd).st_size
 
+    def is_nameless(self, fd: int) -> bool:
+        """The file was unlinked, or another was renamed over it."""
+        return os.fstat(fd).st_nlink == 0
+
     def truncate(self, fd: int, size_octets: int) -> None:
         """Cut the file to this length."""
         os.ftruncate(fd, size_octets)

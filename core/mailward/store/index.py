@@ -3,7 +3,6 @@
 Connections and locks do not survive a fork: open stores after it.
 """
 
-import mmap
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from mailward.database import connect, storage_errors
 from mailward.disk import Disk
 from mailward.store.schema import SCHEMA, UPGRADES, UPGRADING, VERSION
-from mailward.store.stamp import look, map_stamp, stamped
+from mailward.store.stamp import Stamp, stamped
 
 FILE = "index.sqlite"
 LOCK = "lock"
@@ -41,11 +40,12 @@ class Index:
         self._opening = opening
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
-        self._stamp: mmap.mmap | None = None
+        self._stamp: Stamp | None = None
 
     def stamp(self) -> int | None:
         """Another number after every `writing`; see `store.stamp`. Never waits."""
-        return look(self._stamp)
+        stamp = self._stamp
+        return None if stamp is None else stamp.look()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -73,8 +73,8 @@ class Index:
         """A connection nobody else uses meanwhile."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
-        if self._stamp is None:
-            self._stamp = self._mapped()
+        if self._stamp is None or self._stamp.is_lost:
+            self._stamp = Stamp(self._lock_file, self._disk)
         if connection is None:
             self._opening()
             connection = connect(self._folder / FILE, schema=SCHEMA, version=VERSION, upgrades=UPGRADES, upgrading=UPGRADING)
@@ -89,13 +89,6 @@ class Index:
             raise
         else:
             self._give_back(connection)
-
-    def _mapped(self) -> mmap.mmap | None:
-        fd = self._disk.open_overwrite(self._lock_file)
-        try:
-            return map_stamp(fd, self._disk)
-        finally:
-            self._disk.close(fd)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:

@@ -1,14 +1,15 @@
 """Has anybody written since? A number in an account's lock file that is another one whenever somebody has held the lock.
 
-Every process that serves the account has the number mapped into memory, so whoever looks at it makes no call and never waits.
-It is odd while somebody writes, and stays so when he is killed, until the next one has written. It need not outlive a power cut,
-as nobody who remembers it does.
+Every process that serves the account has the file open, so that a look at the number is a short read of what the kernel has in
+memory, and waits for nobody. It is odd while somebody writes, and stays so when he is killed, until the next one has written. It
+need not outlive a power cut, as nobody who remembers it does.
 """
 
-import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from weakref import finalize
 
 from mailward.disk import Disk
 
@@ -30,14 +31,24 @@ def stamped(fd: int, disk: Disk) -> Iterator[None]:
             disk.overwrite(fd, 0, _NUMBER.pack(number + 1))
 
 
-def map_stamp(fd: int, disk: Disk) -> mmap.mmap | None:
-    """None where nobody has written a number yet."""
-    return disk.map(fd, 0, _NUMBER.size) if disk.size(fd) >= _NUMBER.size else None
+class Stamp:
+    """The number in this file, which is made when it is missing. Raises OSError."""
 
+    def __init__(self, lock_file: Path, disk: Disk) -> None:
+        self._disk = disk
+        self._fd = disk.open_overwrite(lock_file)
+        finalize(self, disk.close, self._fd)  # when nobody looks any more, in whatever thread
 
-def look(mapped: mmap.mmap | None) -> int | None:
-    """The number; None while somebody writes, and where it is not mapped."""
-    if mapped is None:
+    def look(self) -> int | None:
+        """None while somebody writes, and where nobody has written a number yet."""
+        with suppress(OSError):
+            octets = self._disk.read(self._fd, 0, _NUMBER.size)
+            if len(octets) == _NUMBER.size and not self.is_lost:
+                number: int = _NUMBER.unpack(octets)[0]
+                return None if number % 2 else number
         return None
-    number: int = _NUMBER.unpack_from(mapped)[0]
-    return None if number % 2 else number
+
+    @property
+    def is_lost(self) -> bool:
+        """The file has no name any more: writers lock another one, and the number in this one says nothing."""
+        return self._disk.is_nameless(self._fd)

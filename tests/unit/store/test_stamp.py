@@ -84,3 +84,20 @@ def test_checking_which_may_bring_the_database_up_to_date_changes_the_stamp(tmp_
     before = store.stamp()
     check_account(tmp_path / store.id, Disk(), int(NOW_S), repair=False)
     assert store.stamp() not in (None, before)
+
+
+def test_a_lock_file_that_is_lost_or_cut_short_tells_nothing(tmp_path: Path) -> None:
+    ours, theirs = account(tmp_path), account(tmp_path)
+    inbox, lock = ours.mailbox("INBOX").id, tmp_path / ours.id / "lock"
+    view = ours.view(inbox)
+    lock.write_bytes(b"")
+    assert ours.stamp() is None and ours.view_at_hand("INBOX") is None
+    theirs.apply([append(inbox, message(1))])
+    assert ours.stamp() not in (None, view.stamp)
+    ours.view(inbox)
+    lock.unlink()
+    theirs.rest()
+    theirs.apply([append(inbox, message(2))])
+    assert ours.stamp() is None and ours.view_at_hand("INBOX") is None
+    assert list(ours.view(inbox).uids) == [1, 2]
+    assert ours.stamp() == theirs.stamp() == ours.view(inbox).stamp
