@@ -30,10 +30,25 @@ def _recent(names: bytes) -> bytes:
     return b"\\Recent " + names if names else b"\\Recent"
 
 
-_ONE_BY_ONE = 32
-"""Up to so many entries are deleted from the arrays one by one; more, and the arrays are made anew."""
+_PIECEWISE = 1000
+"""Where no more entries go, the rest is taken in the pieces between them; else value by value."""
 _MOST_COPIED = 100_000
 """Messages whose arrays are copied on the event loop, which takes a millisecond or two."""
+
+
+def _without(values: "array[int]", places: Sequence[int]) -> "array[int]":
+    """The values but those at these places, which are in order."""
+    if len(places) > _PIECEWISE:
+        stays = bytearray(b"\1" * len(values))
+        for place in places:
+            stays[place] = 0
+        return array(values.typecode, compress(values, stays))
+    kept = array(values.typecode)
+    start = 0
+    for place in places:
+        kept += values[start:place]
+        start = place + 1
+    return kept + values[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +124,9 @@ class Selected:
         """Nothing has changed, by this stamp of the store, and the session has been told everything."""
         return stamp is not None and stamp == self.stamp and not self._gone
 
-    @property
-    def is_long_to_change(self) -> bool:
-        """Large arrays would have to be copied first."""
-        return self._are_shared and len(self) > _MOST_COPIED
+    def is_long_to_change(self, *, expunged: bool = False) -> bool:
+        """Large arrays would have to be copied. expunged: messages go, too."""
+        return (self._are_shared or expunged or bool(self._gone)) and len(self) > _MOST_COPIED
 
     def _begin_change(self) -> None:
         if self._are_shared:
@@ -240,22 +254,15 @@ class Selected:
 
     def _gone_in_order(self) -> tuple[int, ...]:
         """Their UIDs. Many are not sorted, which is one long call that no other thread gets a turn in."""
-        if len(self._gone) <= _ONE_BY_ONE:
+        if len(self._gone) <= _PIECEWISE:
             return tuple(sorted(self._gone))
         return tuple([uid for uid in self.uids if uid in self._gone])
 
     def _take_gone(self, uids: Sequence[int]) -> tuple[int, ...]:
-        """Of these, in order. Highest number first, so that each number is right when it is told and the arrays shift least."""
+        """Of these, in order. Highest number first, so that each number is right when it is told."""
         places = [*self._places(reversed(uids))]
-        self._begin_change()
-        if len(places) <= _ONE_BY_ONE:
-            for place in places:
-                del self.uids[place], self.flags[place], self.modseqs[place], self.messages[place]
-        else:
-            stays = bytearray(b"\x01" * len(self.uids))
-            for place in places:
-                stays[place] = 0
-            columns = (self.uids, self.flags, self.modseqs, self.messages)
-            self.uids, self.flags, self.modseqs, self.messages = (array(x.typecode, compress(x, stays)) for x in columns)
+        columns = (self.uids, self.flags, self.modseqs, self.messages)
+        self.uids, self.flags, self.modseqs, self.messages = (_without(column, places[::-1]) for column in columns)
+        self._are_shared = False
         self._gone.clear()
         return tuple(place + 1 for place in places)

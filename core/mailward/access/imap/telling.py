@@ -175,7 +175,8 @@ class Telling(Voice):
             self._goodbye = "The selected mailbox was deleted"
             return frozenset()
         first_new = selected.uidnext
-        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not selected.is_long_to_change
+        is_long = selected.is_long_to_change(expunged=bool(news.gone))
+        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not is_long
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
         if self.contexts is not None:

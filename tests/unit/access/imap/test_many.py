@@ -1,16 +1,21 @@
 """Commands about many messages: what grows with a mailbox is done beside the loop, where it holds nobody up (T-DOS-08)."""
 
 import threading
+from array import array
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mailward.access.imap import selected
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import MANY
-from mailward.model.ids import AccountId
+from mailward.model.ids import AccountId, Uid
 from mailward.protocol.imap.arguments import SequenceSet
-from mailward.store.ops import Append
+from mailward.store.ops import Append, Expunge
 from support.imap import Client, Office
 from support.storecheck import RECEIVED_AT
 
@@ -56,6 +61,36 @@ async def test_t_dos_08_no_message_of_many_is_looked_up_on_the_loop(
     (*_, reply) = await client.command(command)
     assert reply.startswith(answered.replace("*", str(COUNT)).encode()), reply
     assert on_loop == {}
+
+
+async def test_t_dos_08_what_a_large_mailbox_loses_is_taken_out_beside_the_loop(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selected, "_MOST_COPIED", 50)
+    store = office.store.open(AccountId("alice"))
+    inbox = store.mailbox("INBOX").id
+    store.apply([Append(inbox, b"Subject: s\r\n\r\nbody\r\n", RECEIVED_AT) for _ in range(60)])
+    client = await Client(office).login()
+    await client.ok("SELECT INBOX")
+    await client.ok("STORE 1 +FLAGS (\\Seen)")  # from now on the arrays are the session's own
+    here, merged = threading.get_ident(), list[bool]()
+    merge = Selected.merge
+
+    def spied(*arguments: Any, **named: Any) -> Any:
+        merged.append(threading.get_ident() == here)
+        return merge(*arguments, **named)
+
+    monkeypatch.setattr(Selected, "merge", spied)
+    store.apply([Expunge(inbox, (Uid(3), Uid(60)))])
+    assert await client.ok("NOOP") == [b"* 60 EXPUNGE", b"* 3 EXPUNGE"]
+    assert merged == [False]
+
+
+@given(st.sets(st.integers(0, 80)), st.integers(0, 3))
+def test_what_is_left_is_the_same_by_pieces_and_by_values(places: set[int], most: int) -> None:
+    values = array("Q", range(1000, 1081))
+    with patch.object(selected, "_PIECEWISE", most * 40):
+        assert [*selected._without(values, sorted(places))] == [value for value in values if value - 1000 not in places]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     (result,) = await session.blocking(lambda: session.store.apply([op]))
     if may_all and not heard and unchanged_since is None and not session.tells_modseq and session.contexts is None:
         asked = places
-        many = len(selected) if selected.is_long_to_change else len(places)
+        many = len(selected) if selected.is_long_to_change() else len(places)
         if await session.worked_out(lambda: selected.take_own(result, asked, mode, flags), many):
             await _hand_on(session, selected, places, values, flags)
             if not silent:
