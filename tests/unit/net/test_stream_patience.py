@@ -23,8 +23,9 @@ def connection() -> StreamConnection:
 async def test_what_came_while_an_answer_was_made_leaves_the_client_its_time(connection: StreamConnection) -> None:
     connection.data_received(b"b FET")
     assert await connection.receive() == b"b FET"
-    connection.data_received(b"CH 1:20 BODY[]\r\nc APPEND Drafts {5}\r\n")
-    await connection.receive(within_command=True)
+    rest = b"CH 1:20 BODY[]\r\nc APPEND Drafts {5}\r\n"
+    asyncio.get_running_loop().call_soon(connection.data_received, rest)
+    assert await connection.receive(within_command=True) == rest
     await asyncio.sleep(2 * WAIT_S)  # the answer to b
     connection.data_received(b"hel")
     assert await connection.receive(within_command=True) == b"hel"
