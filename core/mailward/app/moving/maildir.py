@@ -40,7 +40,7 @@ class MaildirSource:
     def __init__(self, path: Path, uidl_format: UidlFormat | None = None) -> None:
         self._path = path.resolve()
         self._uidl_format = uidl_format or DOVECOT
-        if not _is_maildir(self._path):
+        if not is_maildir(self._path):
             raise SourceError(f"{path} is no Maildir: it has no folders cur and new (links are not followed)")
 
     def folders(self) -> list[Folder]:
@@ -60,7 +60,7 @@ class MaildirSource:
             path = Path(entry.path)
             levels = entry.name.split(".")[1:] if not above and entry.name.startswith(".") else [entry.name]
             names = (*above, *(_decoded(level) for level in levels))
-            if _is_maildir(path):
+            if is_maildir(path):
                 yield path, names
             if not entry.name.startswith("."):
                 yield from self._below(path, names)
@@ -157,7 +157,8 @@ def _plain_files(descriptor: int) -> list[tuple[str, int]]:
     return found
 
 
-def _is_maildir(folder: Path) -> bool:
+def is_maildir(folder: Path) -> bool:
+    """Has it the folders that every Maildir has, and none of them as a link?"""
     return all(inner.is_dir() and not inner.is_symlink() for inner in (folder / "cur", folder / "new"))
 
 

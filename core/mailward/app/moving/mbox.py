@@ -7,11 +7,13 @@ import contextlib
 import hashlib
 import mmap
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mailward.app.moving.maildir import is_maildir
 from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref, SourceError, key_of, with_crlf
 from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX
@@ -26,12 +28,13 @@ class MboxSource:
     """A file or a directory. mailbox: what the folder of a single file is called here, "" for its own name."""
 
     def __init__(self, path: Path, quoting: Quoting = "mboxrd", mailbox: str = "") -> None:
-        """Raises SourceError when nothing is there."""
+        """Raises SourceError when nothing is there, or a Maildir, whose files would each be taken for a folder."""
         self._path = path.resolve()
         self._quoting = quoting
         self._mailbox = mailbox
         if not path.exists():
             raise SourceError(f"{path} is not there")
+        _refuse_maildir(self._path)
 
     def folders(self) -> list[Folder]:
         if not self._path.is_dir():
@@ -39,6 +42,7 @@ class MboxSource:
         return [Folder(str(file), name) for file, name in self._below(self._path, "")]
 
     def _below(self, folder: Path, above: str) -> Iterator[tuple[Path, str]]:
+        _refuse_maildir(folder)
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False):
@@ -80,6 +84,11 @@ class MboxSource:
 
     def close(self) -> None:
         return
+
+
+def _refuse_maildir(folder: Path) -> None:
+    if is_maildir(folder):
+        raise SourceError(f"{folder} is a Maildir and holds no mbox files: mailward import maildir {shlex.quote(str(folder))}")
 
 
 def _sent(octets: bytes) -> datetime:
