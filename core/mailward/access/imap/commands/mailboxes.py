@@ -55,7 +55,9 @@ async def delete(session: Session, arguments: Arguments) -> str:
 
 
 def _delete(session: Session, name: str) -> None:
-    """The mailbox of which the rights were looked at, and no other that has its name by then. Raises StoreRefusal."""
+    """The mailbox of which the rights were looked at, and no other that has its name by then. Raises No and StoreRefusal."""
+    if session.reach.is_own_level(name):
+        raise No("It is no mailbox, but the level of those below it; delete these", "HASCHILDREN")
     reached = session.reach.find(name, "x")
     reached.store.apply([Named(reached.info.id, reached.name_there), DeleteMailbox(reached.name_there)])
 
