@@ -1,4 +1,4 @@
-"""Forks `mailward` commands: a process that has imported all of Mailward, and becomes whatever `support.forking` asks it for.
+"""Forks `mailward` commands, and programs of tests: a process that has imported all of Mailward, and becomes whatever `support.forking` asks it for.
 
 Most of what a command takes is its imports, and the tests run thousands of commands. This process runs nothing of what it has
 imported. Each command is a child of it, which from then on is like a new process: its descriptors, its environment, its folder.
@@ -127,8 +127,13 @@ def _become(request: Request) -> None:
 
 
 def _run() -> None:
-    """The command, and what Python does at a program's end, less the taking apart of all that was imported."""
+    """The command or program, and what Python does at the end of one, less the taking apart of all that was imported."""
     try:
+        if sys.argv[1:2] == ["-c"]:
+            _, _, program, *sys.argv[1:] = sys.argv
+            sys.path.insert(0, str(Path(__file__).parents[1]))
+            exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+            sys.exit()
         main()
     except SystemExit as end:
         threading._shutdown()  # type: ignore[attr-defined]

@@ -1,4 +1,7 @@
-"""Runs `mailward` commands without waiting for their imports: by `support.fork_server`, of which each process of tests has one."""
+"""Runs `mailward` commands without waiting for their imports: by `support.fork_server`, of which each process of tests has one.
+
+Also programs of tests, with -c as for Python.
+"""
 
 import atexit
 import functools
@@ -98,7 +101,7 @@ class _Forks:
     ) -> Forked:
         request = {
             "arguments": arguments,
-            "environment": environment,
+            "environment": dict(environment),
             "folder": str(folder),
             "new_session": new_session,
             "most_descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support import forking
 
 COUNTED = """
 import asyncio, os, signal, sys
@@ -35,10 +34,6 @@ count(Disk, "write", "sync", "sync_folder", "rename", "unlink")
 
 def attempt(program: str, folder: Path, step: int, *more: str) -> int:
     """Run a program behind `COUNTED`; its exit code, 0 where it has not so many steps."""
-    path = os.pathsep.join(str(ROOT / name) for name in ("core", "plugins", "tests"))
-    child = subprocess.run(
-        [sys.executable, "-c", COUNTED + program, str(folder), str(step), *more],
-        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    child = forking.run([sys.executable, "-c", COUNTED + program, str(folder), str(step), *more], os.environ, "", 120)
     assert child.returncode in (0, -signal.SIGKILL), child.stderr
     return child.returncode
