@@ -250,7 +250,8 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     assert "1 accounts" in reader.types("backup --to")
     assert "TAKEN" in reader.types("backup list")
     assert "0 damaged" in reader.types("backup verify")
-    assert "1 accounts" in reader.types("backup --to")
+    assert "1 accounts" in reader.types("backup --to /srv/backup --afresh")
+    assert "1 accounts" in reader.types("backup --to /srv/backup --account")
     assert "0 messages" in reader.types("restore /srv/backup --account alice@example.org --missing")
     assert "1 messages" in reader.types("restore /srv/backup --account alice@example.org --into Restored")
     target.stop()
@@ -278,3 +279,45 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     reader.is_through()
     target.start()
     assert subjects(target) == {"one"}
+
+
+def test_everything_comes_from_the_last_snapshot_of_everything_though_a_later_one_is_of_one_account(target: Server) -> None:
+    append(target, "one")
+    target.run("account", "add", "bob@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+    whole = backup(target)
+    part = backup(target, "--account", "bob@example.test")
+    listed = target.run("backup", "list", str(place(target))).stdout.splitlines()
+    assert [line.split("  ")[-1].strip() for line in listed] == ["OF", "everything", "the mail of bob@example.test"]
+    assert [one["whole"] for one in target.json("backup", "list", str(place(target)))] == [True, False]
+    target.stop()
+    shutil.rmtree(target.folder / "data")
+    refused = target.run("restore", str(place(target)), "--snapshot", part["snapshot"], check=False)
+    told = " ".join(refused.stderr.split())
+    assert refused.returncode == 66 and f"{part['snapshot']} is of the mail of bob@example.test alone" in told
+    assert f"{whole['snapshot']} is the last of everything (--snapshot)" in told
+    assert not (target.folder / "data/accounts").exists()
+    done = target.run("restore", str(place(target)))
+    assert whole["path"] in done.stdout
+    assert f"{whole['snapshot']} is taken: 1 later snapshot is not of everything" in " ".join(done.stderr.split())
+    assert {one["address"] for one in target.json("account", "list")} == {DEMO, "bob@example.test"}
+    target.start()
+    assert subjects(target) == {"one"}
+
+
+def test_an_account_comes_from_the_last_snapshot_that_has_it(target: Server) -> None:
+    append(target, "one")
+    target.run("account", "add", "bob@example.test", "--password-stdin", stdin=PASSWORD + "\n")
+    mine = backup(target)
+    later = backup(target, "--account", "bob@example.test")
+    with target.imap() as client:
+        client.select("INBOX")
+        client.store("1", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+    restore = ("restore", str(place(target)), "--account", DEMO)
+    named = target.run(*restore, "--missing", "--snapshot", later["snapshot"], check=False)
+    assert named.returncode == 66 and f"{later['snapshot']} holds no account {DEMO}" in named.stderr
+    done = target.run(*restore, "--missing")
+    assert mine["path"] in done.stdout and subjects(target) == {"one"}
+    assert f"{mine['snapshot']} is taken: 1 later snapshot has no mail of {DEMO}" in " ".join(done.stderr.split())
+    target.stop()
+    assert target.json(*restore, "--replace")["snapshot"] == mine["snapshot"]

@@ -71,16 +71,19 @@ def backup_command(
 
 @app.command("list")
 def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the snapshots in a folder.
+    """Print the snapshots in a folder, and whether each is of everything or of an account's mail alone.
 
     Example: mailward backup list /srv/backup
     """
     config_of(config)
     with named():
         found = snapshots_in(folder)
-    rows = [("SNAPSHOT", "TAKEN", "ACCOUNTS", "FILES")]
+    rows = [("SNAPSHOT", "TAKEN", "ACCOUNTS", "FILES", "OF")]
     rows += [
-        (one.path.name, moment(one.manifest.made_at), f"{len(one.manifest.accounts):,}", f"{len(one.manifest.files):,}")
+        (
+            *(one.path.name, moment(one.manifest.made_at), f"{len(one.manifest.accounts):,}", f"{len(one.manifest.files):,}"),
+            "everything" if one.manifest.is_whole else f"the mail of {', '.join(one.manifest.accounts.values())}",
+        )
         for one in found
     ]
     show(table(rows) if found else "no snapshots", [data_of(one) for one in found], as_json=as_json)
@@ -125,6 +128,7 @@ def data_of(snapshot: Snapshot) -> dict[str, object]:
         "snapshot": snapshot.path.name,
         "path": str(snapshot.path),
         "made_at": manifest.made_at,
+        "whole": manifest.is_whole,
         "accounts": [*manifest.accounts.values()],
         "files": len(manifest.files),
     }

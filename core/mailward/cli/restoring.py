@@ -1,19 +1,22 @@
 """`mailward restore`: the way back from a snapshot, into the place of what is there or beside it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mailward.app.accounts import opened_store
 from mailward.app.backup.beside import SnapshotSource, mail_of
+from mailward.app.backup.choice import of_account, of_everything
 from mailward.app.backup.restore import Restored, restore
-from mailward.app.backup.snapshot import Snapshot, snapshot_of
+from mailward.app.backup.snapshot import Snapshot
 from mailward.app.config import Config
 from mailward.app.config_file import find_config, load_config
 from mailward.app.moving.into import Brought, Move
 from mailward.app.serving import is_served, serving_lock
-from mailward.cli.backup import NOT_ALL, FolderArgument, SnapshotOption, data_of, named
+from mailward.cli.backup import NOT_ALL, FolderArgument, data_of, named
+from mailward.cli.changes import number_of
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
     ConfigOption,
@@ -25,7 +28,7 @@ from mailward.cli.options import (
     opened_directory,
     parsed_address,
 )
-from mailward.cli.output import NO_INPUT, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table
+from mailward.cli.output import NO_INPUT, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table, warn
 from mailward.directory import Account
 from mailward.formats.text import one_line
 from mailward.model.ids import AccountId
@@ -36,7 +39,10 @@ from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 def restore_command(
     folder: FolderArgument,
-    snapshot: SnapshotOption = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", help="Its name, as in mailward backup list; else the last that holds what is to be put back."),
+    ] = None,
     account: Annotated[str | None, typer.Option("--account", help="Only the mail of this account, which must exist.")] = None,
     of: Annotated[
         str | None,
@@ -83,8 +89,7 @@ def restore_command(
     _check_options(account, of, to_account, mailbox, into=into, missing=missing, replace=replace)
     made_for_server(load_config(find_config(config)).data, config)
     settings = config_of(config)
-    with named():
-        found = snapshot_of(folder, snapshot)
+    found = _chosen(settings, folder, snapshot, account, of)
     try:
         if is_beside and account is not None:
             _beside(settings, found, account, of, to_account, mailbox or (), into=into, missing=missing, as_json=as_json)
@@ -101,6 +106,22 @@ def restore_command(
     except OSError as error:
         fail(cannot_write(error, settings.data), SOFTWARE)
     _tell(found, restored, as_json=as_json)
+
+
+def _chosen(settings: Config, folder: Path, name: str | None, account: str | None, of: str | None) -> Snapshot:
+    """Says where later ones are passed over. Ends the command where there is none."""
+    with named():
+        if account is None:
+            choice, lack = of_everything(folder, name), ("is not of everything", "are not of everything")
+        else:
+            address = parsed_address(account)
+            with opened_directory(settings) as directory:
+                now = directory.account(address)
+            choice = of_account(folder, name, of or (now.id if now is not None else None), str(address))
+            lack = (f"has no mail of {address}", f"have no mail of {address}")
+    if later := len(choice.passed_over):
+        warn(f"{choice.snapshot.path.name} is taken: {number_of('later snapshot', later)} {lack[later > 1]}")
+    return choice.snapshot
 
 
 def _check_options(

@@ -51,6 +51,11 @@ class Manifest:
     files: dict[str, Kept]
     missing: list[str]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is of everything: there is always a configuration then. Else it is of accounts' mail alone."""
+        return any(not name.startswith("data/accounts/") for name in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
