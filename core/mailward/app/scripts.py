@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mailward.app.accounts import opened_store
@@ -11,7 +11,7 @@ from mailward.delivery.script_world import outside_of, world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
 from mailward.sieve import LANGUAGE, Outcome, compile_script, evaluate
-from mailward.sieve.actions import FileInto
+from mailward.sieve.actions import FileInto, Vacation
 from mailward.store.base import AccountStore
 
 
@@ -35,8 +35,8 @@ class Rehearsed:
 def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes, mailbox: str, most: int) -> Iterator[Rehearsed]:
     """The newest messages of a mailbox first; nothing is changed and nothing sent.
 
-    Their envelope is known from what final delivery wrote into them: Return-Path, and the address of the account. Raises
-    ScriptError, StoreRefusal, StorageError.
+    Their envelope is known from what final delivery wrote into them: Return-Path, and the address of the account. What was
+    brought from elsewhere may have no Return-Path: tests find the null one then. Raises ScriptError, StoreRefusal, StorageError.
     """
     with closing(Directory(config.directory_file)) as directory:
         addresses = directory.addresses_of(account.id)
@@ -48,6 +48,15 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
         reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
         world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now))
         outcome = evaluate(script, read, world)
+        if path is None:
+            outcome = _of_unknown_sender(outcome)
         filed = [action for action in outcome.actions if isinstance(action, FileInto) and not action.creates]
         missing = frozenset(action.mailbox for action in filed if not world.outside.mailbox_exists(action.mailbox))
         yield Rehearsed(uid, read.subject, outcome, missing)
+
+
+def _of_unknown_sender(outcome: Outcome) -> Outcome:
+    """Replies are withheld for what is true, that nobody knows whom they would go to."""
+    reason = "its reverse-path is not known (no Return-Path)"
+    actions = [replace(action, withheld=reason) if isinstance(action, Vacation) else action for action in outcome.actions]
+    return replace(outcome, actions=tuple(actions))
