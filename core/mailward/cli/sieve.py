@@ -39,6 +39,9 @@ app = typer.Typer(help=_HELP, no_args_is_help=True)
 MISTAKES = 1
 """The exit code for a script that has some: the answer is no."""
 
+_REPLY = "reply (if SPF, DMARC or a login proves the sender)"
+"""What is known at delivery alone stands beside it: whether a reply goes to a forged address is not in the message."""
+
 NameArgument = Annotated[str, typer.Argument(help="The script's name.")]
 FileArgument = Annotated[str, typer.Argument(help="The script; '-' reads standard input.")]
 
@@ -156,6 +159,9 @@ def test_command(
 ) -> None:
     """Say what a script would do with a message, by which line. There are no mailboxes but INBOX; nothing is sent.
 
+    At delivery more is asked: a reply goes only to a sender whom SPF, DMARC or a login proves, and in consequence of junk
+    nothing is sent.
+
     Examples:
 
       mailward sieve test alice.sieve message.eml
@@ -187,6 +193,9 @@ def dry_run_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a script would do with mail that is stored. Nothing is changed, nothing is sent.
+
+    At delivery more is asked: a reply goes only to a sender whom SPF, DMARC or a login proves, and in consequence of junk
+    nothing is sent. `mailward explain` says what was done with a message.
 
     Examples:
 
@@ -236,7 +245,7 @@ def _words(action: Action, missing: Collection[str] = ()) -> str:
         case Reject():
             return f"reject{where}"
         case Vacation():
-            return f"reply{where}" if not action.withheld else f"no reply, since {action.withheld}"
+            return f"{_REPLY}{where}" if not action.withheld else f"no reply, since {action.withheld}"
         case Notify():
             return f"notify {', '.join((*action.to, *action.cc))}{where}"
     return f"{type(action).__name__.lower()}{where}"

@@ -55,3 +55,12 @@ def test_test_tells_what_goes_wrong(script: Path, tmp_path: Path) -> None:
         _run("test", str(script), str(tmp_path / "message.eml"))[1]
         == "keep\nwent wrong: 3:1: the vacation command may be done once only\n"
     )
+
+
+def test_a_reply_is_not_promised_to_a_sender_whom_nothing_proves(script: Path, tmp_path: Path) -> None:
+    script.write_text('require "vacation";\nvacation "a";')
+    (tmp_path / "message.eml").write_bytes(b"From: a@example.net\r\nTo: owner@example.org\r\n\r\nHello\r\n")
+    arguments = ("test", str(script), str(tmp_path / "message.eml"))
+    told = "reply (if SPF, DMARC or a login proves the sender)"
+    assert _run(*arguments) == (0, f"{told} by line 2\nkeep\n")
+    assert json.loads(_run(*arguments, "--json")[1])["actions"] == [{"what": told, "line": 2}, {"what": "keep", "line": 0}]
