@@ -65,6 +65,18 @@ def test_a_password_can_be_made_up_and_a_very_short_one_is_refused() -> None:
         )
 
 
+def test_no_file_holds_a_password_that_is_none_any_more() -> None:
+    with server(start=False) as target:
+        target.run("quickstart", str(target.folder.parent / "made"), "--domain", "example.test", "--account", "a@example.test")
+        config = ("-c", str(target.folder.parent / "made/mailward.yaml"))
+        kept = target.folder.parent / "made/secrets/a@example.test.password"
+        made_up = kept.read_text()
+        target.run("account", "password", "a@example.test", "--password-stdin", *config, stdin=made_up)
+        assert kept.read_text() == made_up
+        target.run("account", "password", "a@example.test", "--make-password", *config)
+        assert not kept.exists()
+
+
 def test_what_cannot_be_made_is_said_before_a_password_is_asked_for() -> None:
     with server(start=False) as target:
         for address, reason in (

@@ -89,10 +89,15 @@ def quickstart(plan: Plan) -> Result:
         give_roles(directory, plan.domain, account_id)
     password_file = None
     if plan.password is None:
-        password_file = plan.folder / f"secrets/{account}.password"
+        password_file = password_file_of(plan.folder, str(account))
         _write(password_file, password.encode() + b"\n", 0o600)
     _write(config_file, _config(plan, ports, name_servers()).encode(), 0o644)
     return Result(config_file, str(account), password, password_file, ports, scanner)
+
+
+def password_file_of(folder: Path, account: str) -> Path:
+    """Where the password is that quickstart made up. folder: of mailward.yaml. account: its first address."""
+    return folder / f"secrets/{account}.password"
 
 
 def name_servers(resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.domains import serve_domain
+from mailward.app.quickstart import password_file_of
 from mailward.auth.credentials import set_password
 from mailward.cli import (
     account_address,
@@ -189,6 +190,7 @@ def password_command(
     as_json: JsonOption = False,
 ) -> None:
     """Set an account's password. A running server heeds it at once and ends the sessions opened with the old one.
+    The file with the old one that quickstart made up is deleted.
 
     Example: mailward account password alice@example.org
     """
@@ -198,6 +200,9 @@ def password_command(
     password = given or ask_new_password()
     with opened_credentials(settings) as credentials:
         set_password(credentials, account.id, password)
+    made_up = password_file_of(settings.folder, str(account.address))
+    if made_up.exists() and made_up.read_text(encoding="utf-8").strip() != password:
+        made_up.unlink()
     text = f"password of {account.address} set" + (f"\npassword: {password}" if make_password else "")
     show(text, {"address": str(account.address), **({"password": password} if make_password else {})}, as_json=as_json)
 

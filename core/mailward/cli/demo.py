@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.daemon import bind
-from mailward.app.quickstart import PORTS
+from mailward.app.quickstart import PORTS, password_file_of
 from mailward.cli.options import ConfigOption, config_of, first_account
 from mailward.cli.output import CONFIGURATION, fail, show
 from mailward.model.errors import ConfigError
@@ -32,7 +32,7 @@ def commands_command(
     settings = config_of(config, quiet=True)
     _check_free((listener.address, listener.port) for listener in settings.listeners if listener.unix is None)
     login = first_account(settings)
-    kept = settings.folder / f"secrets/{login}.password"
+    kept = password_file_of(settings.folder, login)
     password = kept.read_text(encoding="utf-8").strip() if os.access(kept, os.R_OK) else "(the one you set)"
     found_anyway = {Path(name).resolve() for name in ("mailward.yaml", "run/mailward.yaml")}
     commands = ("try send", "try read", f"try send --from {login}", "try send --eicar", "explain last")

@@ -17,6 +17,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from mailward.app.config import Config, Listener
+from mailward.app.quickstart import password_file_of
 from mailward.app.serving import is_served
 from mailward.cli import demo
 from mailward.cli.options import (
@@ -53,7 +54,10 @@ the longer time holds while a server has the data folder already.
 T = TypeVar("T")
 
 _ID = re.compile(r"\bid ([0-9a-z]{16})\b")
-_HINT_FOR_LOGINS = "An account with a second factor needs an app password here: mailward account app-password add ADDRESS NAME"
+_HINT_FOR_LOGINS = (
+    "The password is wrong, or the account has a second factor and needs an app password here: "
+    "mailward account app-password add ADDRESS NAME"
+)
 
 
 def _listener(config: Config, protocol: str, tls: tuple[str, ...]) -> Listener:
@@ -76,7 +80,7 @@ def _context(config: Config) -> ssl.SSLContext:
 
 def _password(config: Config, login: str, given: str | None) -> str:
     """The one given, else the one quickstart made up if its file is still there, else it is asked for."""
-    kept = config.folder / f"secrets/{login}.password"
+    kept = password_file_of(config.folder, login)
     if given is None and os.access(kept, os.R_OK):
         given = password_from(False, kept)
     return given or ask_password()
