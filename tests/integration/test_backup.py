@@ -152,6 +152,19 @@ def test_what_is_missing_comes_back_while_the_server_runs_and_nothing_else(targe
     assert not (target.folder / "data/restoring").exists()
 
 
+def test_what_a_backup_has_brought_again_is_not_undeleted_beside_it(target: Server) -> None:
+    append(target, "one", "two", "three")
+    backup(target)
+    append(target, "later")
+    with target.imap() as client:
+        client.select("INBOX")
+        client.store("2:4", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+    target.run("restore", str(place(target)), "--account", DEMO, "--missing")
+    assert target.json("undelete", DEMO, "--yes")["put_back"] == {"INBOX": 1}
+    assert len(target.messages()) == 4 and subjects(target) == {"one", "two", "three", "later"}
+
+
 def test_mail_comes_below_a_mailbox_of_the_same_account_or_of_another_even_if_the_first_is_gone(target: Server) -> None:
     append(target, "one", "two")
     append(target, "sent", folder="Sent")

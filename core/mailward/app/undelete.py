@@ -1,12 +1,42 @@
 """Expunged mail goes back to where it lay."""
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.base import AccountStore, Expunged
 from mailward.store.ops import CreateMailbox, Undelete
 from mailward.store.refusals import NoSuchMailbox
+
+
+def without_copies(store: AccountStore, left: Sequence[Expunged]) -> list[Expunged]:
+    """Those of which no mailbox has a copy, with the same octets and internal date; of several that are alike the last.
+
+    The store itself passes over what lies elsewhere. What came back out of a backup is another message to it.
+    """
+    if not left:
+        return []
+    gone = [one.message for one in left]
+    there = {message for info in store.mailboxes() for message in store.view(info.id).messages}
+    messages = [*gone, *sorted(there)]
+    likeness = dict(zip(messages, store.meta(messages, ["size_octets", "internal_date"]), strict=True))
+    times = Counter(likeness.values())
+    alike = {likeness[message] for message in gone if times[likeness[message]] > 1}
+    compared = [message for message in messages if likeness[message] in alike]  # no others are read
+    copies: dict[int, object] = {}
+    for message, body in zip(compared, store.bodies(compared), strict=True):
+        if not isinstance(body, StorageError):
+            copies[message] = (likeness[message], hashlib.blake2b(body).digest())
+    seen = {copies[message] for message in there & copies.keys()}
+    kept = []
+    for one in reversed(left):
+        copy = copies.get(one.message, one.message)
+        if copy not in seen:
+            kept.append(one)
+            seen.add(copy)
+    return kept[::-1]
 
 
 def put_back(store: AccountStore, left: Sequence[Expunged], into: str | None) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mailward.app.accounts import opened_store
-from mailward.app.undelete import put_back
+from mailward.app.undelete import put_back, without_copies
 from mailward.cli.changes import number_of
 from mailward.cli.options import (
     AddressArgument,
@@ -61,6 +61,7 @@ def undelete_command(
         try:
             name = None if mailbox is None else normalise_name(mailbox)
             left = [one for one in store.expunged() if one.expunged_at >= begin_s and name in (None, one.mailbox_name)]
+            left = without_copies(store, left)
             target = None if into is None else normalise_name(into)
             _warn_of_shared(store, {target or one.mailbox_name for one in left})
             if dry_run or not left:

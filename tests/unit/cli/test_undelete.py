@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from mailward.app.accounts import opened_store
 from mailward.app.config_file import load_config
 from mailward.cli import undelete
 from mailward.directory import Directory
+from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, Uid
 from mailward.model.limits import MailLimits
 from mailward.store.base import AccountStore
@@ -82,6 +85,39 @@ def test_a_mailbox_and_a_time_narrow_it_and_another_mailbox_can_take_it(shell: S
     done = shell.type("--mailbox", "inbox", "--since", "2h", "--into", "Back/Here", "--yes", "--json")
     assert json.loads(done.stdout) == {"address": "demo@example.test", "put_back": {"Back/Here": 1}}
     assert shell.contents("Back/Here") == [1]
+
+
+def test_what_is_there_again_with_its_octets_and_date_does_not_come_back_beside_it(shell: Shell) -> None:
+    with shell.opened() as store:
+        again = append(store.mailbox("Trash").id, message(1))
+        store.apply(
+            [again, replace(append(store.mailbox("Trash").id, message(3)), internal_date=datetime(2020, 1, 1, tzinfo=UTC))]
+        )
+    assert shell.type("--yes").stdout == "1 message put back into Clients\n", "the other had another date"
+    assert shell.contents("INBOX") == [2]
+
+
+def test_of_several_that_are_alike_the_last_comes_back(shell: Shell) -> None:
+    with shell.opened() as store:
+        trash = store.mailbox("Trash").id
+        store.apply([append(trash, message(1)), append(trash, message(1))])
+        store.apply([Expunge(trash, (Uid(1), Uid(2)))])
+    assert shell.type("--yes").stdout == "1 message put back into Clients\n1 message put back into Trash\n"
+    assert (shell.contents("INBOX"), shell.contents("Trash")) == ([2], [3])
+    assert shell.type().stdout == "nothing can be put back\n"
+
+
+def test_a_damaged_copy_is_none(shell: Shell) -> None:
+    with shell.opened() as store:
+        store.apply([append(store.mailbox("Trash").id, message(1))])
+        (copy,) = store.view(store.mailbox("Trash").id).messages
+    for pack in shell.config.data.rglob("*.pack"):
+        octets = pack.read_bytes()
+        at = octets.rindex(b"number 1")
+        pack.write_bytes(octets[:at] + b"N" + octets[at + 1 :])
+    with shell.opened() as store, pytest.raises(StorageError):
+        store.read(copy)
+    assert "1 message put back into INBOX" in shell.type("--yes").stdout
 
 
 def test_nobody_is_surprised(shell: Shell) -> None:
