@@ -102,6 +102,11 @@ def test_every_module_imports_alone_in_a_fresh_interpreter() -> None:
     assert not failures, "\n".join(f"{name}: {text}" for name, text in failures.items())
 
 
+def test_a_command_that_shows_no_policy_does_not_wait_for_what_reads_one() -> None:
+    program = "import sys, mailward.cli.explain, mailward.cli.queue; sys.exit('mailward.policy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_every_folder_of_bundled_plugins_is_an_entry_point_of_its_name() -> None:
     folders = {
         f"{f.name} = mailward_plugins.{f.name}" for f in PACKAGES["mailward_plugins"].iterdir() if (f / "__init__.py").exists()

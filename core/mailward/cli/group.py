@@ -16,7 +16,7 @@ from mailward.cli.options import (
 )
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, show, table
 from mailward.directory import Account, Directory, DirectoryError
-from mailward.policy.facts import nearest
+from mailward.formats.nearest import nearest
 
 app = typer.Typer(help='Groups of accounts: "group:NAME" in a policy.', no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The group, for example finance.")]

@@ -11,10 +11,10 @@ from mailward.app.filters import lists_in_database
 from mailward.cli.lists_text import asked_by, change_data, change_row, counted, done_data, done_text, entry_data, entry_row
 from mailward.cli.options import ConfigOption, JsonOption, YesOption, config_of, duration_of, whoever
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, moment, show, table
+from mailward.formats.nearest import nearest
 from mailward.lists import KeptEntry, ListError, ListStore, Remark
 from mailward.policy import Direction
 from mailward.policy.entries import Entries, EntryError, ListType, normalised
-from mailward.policy.facts import nearest
 from mailward.policy.lists import MAX_FILE_OCTETS, file_lines
 
 MOST_NOTED = 500

@@ -12,7 +12,6 @@ import typer
 
 from mailward.app.config import Config, Listener
 from mailward.app.config_file import find_config, load_config
-from mailward.app.recipients import recipients_of
 from mailward.app.users import drop_privileges, may_in, own_name, service_user
 from mailward.auth.passwords import MAX_PASSWORD_OCTETS, MIN_PASSWORD_LENGTH, make_password
 from mailward.cli.output import NO_INPUT, USAGE, fail, tell
@@ -21,10 +20,9 @@ from mailward.directory import Account, CredentialStore, Directory
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
 from mailward.formats.duration import parse_duration
+from mailward.formats.nearest import nearest
 from mailward.formats.network import normal_ip
-from mailward.model.address import Address, ForwardPath
-from mailward.model.identity import Identity
-from mailward.policy.facts import nearest
+from mailward.model.address import Address
 
 ConfigOption = Annotated[
     Path | None,
@@ -180,13 +178,6 @@ def first_account(config: Config) -> str:
     if not accounts:
         fail("there is no account; make one with: mailward account add ADDRESS", NO_INPUT)
     return str(accounts[0].address)
-
-
-def identity_of(config: Config, text: str) -> Identity:
-    """What is known of the account of this address once it has logged in, by its password alone."""
-    found = account_of(config, text)
-    (own,) = recipients_of(config, [ForwardPath(found.address)])
-    return Identity(found.id, str(found.address), own.groups)
 
 
 def password_from(stdin: bool, file: Path | None) -> str | None:

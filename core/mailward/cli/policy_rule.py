@@ -11,10 +11,10 @@ from mailward.cli.options import ConfigOption, JsonOption, config_of, duration_o
 from mailward.cli.output import NO_INPUT, USAGE, fail, moment, show, table
 from mailward.cli.scoped import FLAGS, Asked, ForOption, IdentityOption, IpOption, ListenerOption, SenderOption, asked_about
 from mailward.decisions.marks import Mark
+from mailward.formats.nearest import nearest
 from mailward.model.decision import DecisionRecord
 from mailward.policy import DIRECTIONS, Policy, Rule
 from mailward.policy.decide import action_words
-from mailward.policy.facts import nearest
 
 _MOST = 1000
 

@@ -14,9 +14,10 @@ from mailward.app.alone import config_of_nothing, filters_alone
 from mailward.app.config import SMTP_PROTOCOLS, Config
 from mailward.app.scanning import ScanInput, Scanned, scan
 from mailward.cli.decisions import record_as_json, record_as_text
-from mailward.cli.options import ConfigOption, JsonOption, config_of, identity_of, listener_of, parsed_address, parsed_ip
+from mailward.cli.options import ConfigOption, JsonOption, config_of, listener_of, parsed_address, parsed_ip
 from mailward.cli.output import USAGE, fail, show
 from mailward.cli.reading import message_file
+from mailward.cli.scoped import identity_of
 from mailward.model.address import NULL_REVERSE_PATH, ForwardPath, ReversePath
 from mailward.model.errors import ConfigError
 from mailward.model.session import Role

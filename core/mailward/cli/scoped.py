@@ -7,9 +7,10 @@ import typer
 
 from mailward.app.config import Config
 from mailward.app.recipients import recipients_of
-from mailward.cli.options import identity_of, listener_of, parsed_address, parsed_ip
+from mailward.cli.options import account_of, listener_of, parsed_address, parsed_ip
 from mailward.cli.output import USAGE, fail
 from mailward.model.address import ForwardPath
+from mailward.model.identity import Identity
 from mailward.policy import RULES, Direction, RecipientFacts
 from mailward.policy.scope import Origin
 
@@ -66,3 +67,10 @@ def asked_about(
     return Asked(
         origin, next(iter(who), None), " ".join(f"{FLAGS[key]} {word}" for key, word in given.items() if word is not None)
     )
+
+
+def identity_of(config: Config, text: str) -> Identity:
+    """What is known of the account of this address once it has logged in, by its password alone."""
+    found = account_of(config, text)
+    (own,) = recipients_of(config, [ForwardPath(found.address)])
+    return Identity(found.id, str(found.address), own.groups)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
+from mailward.formats.nearest import nearest
 from mailward.formats.network import parsed_ip
 from mailward.formats.yaml_nodes import Node
 from mailward.model.address import Address
@@ -11,7 +12,7 @@ from mailward.model.errors import Problem
 from mailward.model.evidence import FactValue
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import FactSpec, Vocabulary, nearest
+from mailward.policy.facts import FactSpec, Vocabulary
 from mailward.policy.match import unknown_fact
 from mailward.policy.schema import MessageKeys, TestKeys, found, validate
 from mailward.policy.tests import SYMBOLS, Expected, PolicyTest, TestMessage

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from mailward.api.plugin import Plugin
+from mailward.formats.nearest import nearest
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.replies import REPLIES
@@ -19,7 +20,7 @@ from mailward.model.verdict import Verdict
 from mailward.policy.cases import policy_tests
 from mailward.policy.directions import RULES, Direction
 from mailward.policy.entries import ListType
-from mailward.policy.facts import Vocabulary, nearest
+from mailward.policy.facts import Vocabulary
 from mailward.policy.forgeable import forgeable
 from mailward.policy.lists import KeptLists, Lists, ListSource
 from mailward.policy.rules import Compiler

@@ -3,7 +3,6 @@
 The core's facts are the tables below (design: "Facts"); a plugin's are the fields of its Facts class and `<plugin>.status`.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
@@ -139,12 +138,6 @@ class Vocabulary:
 
     def members(self, root: str) -> list[str]:
         return [name for name in self.facts if name.startswith(root + ".")]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """ "Did you mean 'x'?", or "" when nothing is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"Did you mean '{found[0]}'?" if found else ""
 
 
 def cleaned(value: FactValue) -> FactValue:

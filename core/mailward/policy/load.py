@@ -5,13 +5,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from mailward.api.plugin import Plugin
+from mailward.formats.nearest import nearest
 from mailward.formats.yaml_nodes import MAX_OCTETS, Node, parse
 from mailward.model.errors import PolicyError, Problem
 from mailward.policy import check, presets
 from mailward.policy.check import Layer
 from mailward.policy.directions import DIRECTIONS, Direction
 from mailward.policy.entries import ListType
-from mailward.policy.facts import nearest
 from mailward.policy.lists import NOTHING_KEPT, KeptLists
 from mailward.policy.policy import Policy
 from mailward.policy.schema import ListKeys, PolicyKeys, validate

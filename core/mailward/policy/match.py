@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import cel
 
 from mailward.formats.anomalies import ANOMALIES
+from mailward.formats.nearest import nearest
 from mailward.model.evidence import FactValue
 from mailward.policy.anomaly_names import unknown_anomalies
-from mailward.policy.facts import MAX_ITEMS, MAX_TEXT, NOT_YET, FactSpec, Vocabulary, known_in, nearest
+from mailward.policy.facts import MAX_ITEMS, MAX_TEXT, NOT_YET, FactSpec, Vocabulary, known_in
 from mailward.policy.needs import Needs, needs_of
 from mailward.policy.stages import STAGES, Stage, latest
 from mailward.policy.tokens import ConditionProblem, Token, tokens_of

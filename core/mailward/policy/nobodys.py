@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator
 
+from mailward.formats.nearest import nearest
 from mailward.model.errors import Problem
-from mailward.policy.facts import nearest
 from mailward.policy.policy import Policy
 from mailward.policy.scope import PEOPLE_KEYS, PeopleKey, Scope
 from mailward.policy.tokens import tokens_of

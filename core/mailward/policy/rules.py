@@ -4,11 +4,12 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+from mailward.formats.nearest import nearest
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.directions import RULES
-from mailward.policy.facts import Vocabulary, nearest
+from mailward.policy.facts import Vocabulary
 from mailward.policy.lists import Lists
 from mailward.policy.match import Condition, compile_condition, unknown_fact
 from mailward.policy.schema import ActionKeys, HeaderKeys, RuleKeys, validate

@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError, WithJsonSchema
 
 from mailward.formats.duration import DURATION_PATTERN, parse_duration
+from mailward.formats.nearest import nearest
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.names import NAME_PATTERN
-from mailward.policy.facts import nearest, type_name
+from mailward.policy.facts import type_name
 
 VERSION = 1
 

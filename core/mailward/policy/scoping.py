@@ -6,11 +6,11 @@ from dataclasses import fields
 
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError, normalise_domain
+from mailward.formats.nearest import nearest
 from mailward.formats.network import Network, unmapped
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import nearest
 from mailward.policy.schema import ScopeKeys
 from mailward.policy.scope import GROUP, PEOPLE_KEYS, Key, PeopleKey, Scope
 

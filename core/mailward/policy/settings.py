@@ -12,12 +12,12 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 from pydantic import AfterValidator, ConfigDict, Strict
 
 from mailward.api.plugin import Plugin, Settings
+from mailward.formats.nearest import nearest
 from mailward.formats.yaml_nodes import Node
 from mailward.model.errors import Problem
 from mailward.model.verdict import Verdict
 from mailward.policy.canary import Canary
 from mailward.policy.directions import RULES, Direction
-from mailward.policy.facts import nearest
 from mailward.policy.schema import CORE_KEYS, Day, Duration, PluginKeys, RuleKeys, validate
 from mailward.policy.scope import EVERYTHING
 from mailward.policy.scoping import Scoping
