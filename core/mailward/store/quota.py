@@ -54,12 +54,18 @@ class Gauge:
         share = 1 + GRACE if only_deliveries else 1
         most_octets, most_messages = self._limits.octets, self._limits.messages
         if most_octets is not None and held.octets > max(most_octets * share, self._quota.octets):
-            raise OverQuota(f"The account may hold {most_octets} octets of mail and has {self._quota.octets}")
+            raise OverQuota(_told("octets of mail", most_octets, share, self._quota.octets, held.octets))
         if most_messages is not None and held.messages > max(most_messages * share, self._quota.messages):
-            raise OverQuota(f"The account may hold {most_messages} messages and has {self._quota.messages}")
+            raise OverQuota(_told("messages", most_messages, share, self._quota.messages, held.messages))
 
     def _held_by(self, op: Expunge) -> tuple[int, int]:
         where, values = uid_clause(sorted(set(op.uids)))
         query = f"SELECT coalesce(sum(size_octets), 0), count(*) FROM entry WHERE mailbox = ? AND {where}"  # noqa: S608
         octets, messages = self._connection.execute(query, (op.mailbox, *values)).fetchone()
         return octets, messages
+
+
+def _told(unit: str, most: int, share: float, before: int, after: int) -> str:
+    """What would be added stands in it: there may be room for less."""
+    at_delivery = f" ({int(most * share)} at delivery)" if share > 1 else ""
+    return f"The account may hold {most} {unit}{at_delivery} and has {before}; this would add {after - before}"

@@ -45,7 +45,7 @@ def test_what_would_be_too_much_is_refused_whole_and_not_even_written(tmp_path: 
     inbox = store.mailbox("INBOX").id
     store.apply([append(inbox, b"x" * 600)])
     written = limited.pack_octets
-    with pytest.raises(OverQuota, match="1000 octets of mail and has 600"):
+    with pytest.raises(OverQuota, match=r"may hold 1000 octets of mail and has 600; this would add 401$"):
         store.apply([append(inbox, b"x" * 300), append(inbox, b"x" * 101)])
     assert limited.pack_octets == written and store.quota() == Quota(600, 1, limited.limits)
     store.apply([append(inbox, b"x" * 400)])
@@ -83,7 +83,7 @@ def test_mail_is_delivered_until_a_tenth_beyond_the_limit(tmp_path: Path) -> Non
     with pytest.raises(OverQuota):
         store.apply([append(inbox, b"x")])
     store.apply([append(inbox, b"x" * 100, "q1:0")])
-    with pytest.raises(OverQuota):
+    with pytest.raises(OverQuota, match=r"may hold 1000 octets of mail \(1100 at delivery\) and has 1100; this would add 1$"):
         store.apply([append(inbox, b"x", "q2:0")])
     (again,) = store.apply([append(inbox, b"x" * 100, "q1:0")])
     assert again.duplicate, "what is there already takes no room"
