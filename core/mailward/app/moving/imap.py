@@ -71,6 +71,9 @@ class ImapSource:
         where = f"{login.host} port {login.port}"
         if login.tls == "none" and not _is_loopback(login.host):
             raise SourceError(f"{where}: only on 127.0.0.1 and ::1 may a password go without TLS")
+        name, _, port = login.host.rpartition(":")
+        if name and port.isdigit() and ":" not in name:  # no IPv6 address
+            raise SourceError(f"{login.host}: a host is named without its port; say {name} --port {port}")
         try:
             context = ssl.create_default_context(cafile=None if login.ca_file is None else str(login.ca_file))
             client = IMAPClient(
@@ -212,8 +215,10 @@ def _letter(folder: Folder, ref: Ref, item: dict[bytes, object], uidl: str | Non
 
 
 def _said(error: Exception) -> str:
-    """In the words of the server, which imaplib may have left as octets."""
+    """In the words of the server, which imaplib may have left as octets, or of this machine."""
     cause = error.__context__ if isinstance(error.__context__, imaplib.IMAP4.error) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     first = cause.args[0] if cause.args else ""
     return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(cause)
 

@@ -65,3 +65,15 @@ def test_the_other_way_of_tls_is_named(tls: Tls, greeting: bytes, said: str) -> 
 def test_a_refused_login_is_told_in_the_server_s_words(answer: bytes, said: str) -> None:
     with saying(GREETING, answer) as port, pytest.raises(SourceError, match=said):
         ImapSource(Login("127.0.0.1", port, "none", "alice", "password"))
+
+
+def test_a_port_in_the_host_is_told_before_anybody_is_asked_for_the_name() -> None:
+    with pytest.raises(SourceError, match=r"^localhost:41994: a host is named without its port; say localhost --port 41994$"):
+        ImapSource(Login("localhost:41994", 993, "implicit", "alice", "password"))
+
+
+def test_what_this_machine_says_of_a_host_is_told_without_its_number() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+    with pytest.raises(SourceError, match=f"^127.0.0.1 port {port}: Connection refused$"):
+        ImapSource(Login("127.0.0.1", port, "implicit", "alice", "password"))
