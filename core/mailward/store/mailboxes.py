@@ -37,6 +37,9 @@ MAX_MAILBOXES = 10_000
 MAX_SUBSCRIPTIONS = 10_000
 """Of an account."""
 
+_IT_AND_BELOW = "FROM mailbox WHERE name = ? OR (name > ? AND name < ?)"
+"""With what `_range` gives."""
+
 
 def check_name(ops: OpList, op: Named) -> OpResult:
     if find(ops.connection, normalise_name(op.name)) != op.mailbox:
@@ -70,9 +73,9 @@ def rename(ops: OpList, op: RenameMailbox) -> OpResult:
         annotations.copy(ops.connection, mailbox, target)
         return OpResult(target, uidvalidity)
     below = [(each, old, normalise_name(new_name + old[len(name) :])) for each, old in there]
-    moved = {each for each, _, _ in below}
+    free = {None, *(each for each, _, _ in below)}
     for _, _, new in below:  # there may be some below the new name already
-        if find(ops.connection, new) not in (None, *moved):
+        if find(ops.connection, new) not in free:
             raise MailboxExists(f"The mailbox {new} exists")
     _make_parents(ops, new_name)
     for each, old, new in below:
@@ -189,16 +192,25 @@ def _check_use(connection: sqlite3.Connection, use: str, other_than: MailboxId |
 
 
 def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[MailboxId, str]]:
-    # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
-    query = "SELECT id, name FROM mailbox WHERE name = ? OR (name > ? AND name < ?) ORDER BY name"
-    rows = connection.execute(query, (name, name + SEPARATOR, f"{name}0"))
+    rows = connection.execute(f"SELECT id, name {_IT_AND_BELOW} ORDER BY name", _range(name))
     return [(MailboxId(row[0]), row[1]) for row in rows]
+
+
+def _is_level(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is a mailbox of this name, or one below it."""
+    query = f"SELECT EXISTS (SELECT 1 {_IT_AND_BELOW})"
+    return bool(connection.execute(query, _range(name)).fetchone()[0])
+
+
+def _range(name: str) -> tuple[str, str, str]:
+    # "0" follows "/" in ASCII: the range holds exactly the names that begin with name and "/".
+    return name, name + SEPARATOR, f"{name}0"
 
 
 def _make_parents(ops: OpList, name: str, *, inherit: bool = True) -> None:
     """But for those that have been deleted, and are a level still for what is below them."""
     for parent in parents(name):
-        if not _with_all_below(ops.connection, parent):
+        if not _is_level(ops.connection, parent):
             _insert(ops, parent, grants_of=_above(parent) if inherit else "")
 
 
