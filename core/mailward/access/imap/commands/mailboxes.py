@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mailward.access.imap.reach import Reached
+from mailward.access.imap.reach import Reached, is_of_others
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.formats.mailbox_names import INBOX, SPECIAL_USES
@@ -11,6 +11,7 @@ from mailward.protocol.imap.objectid import object_id
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.flags import DELETED
 from mailward.store.ops import CreateMailbox, DeleteMailbox, Named, RenameMailbox, Subscribe
+from mailward.store.refusals import NoSuchMailbox
 
 STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "DELETED", "HIGHESTMODSEQ", "MAILBOXID",
@@ -56,9 +57,12 @@ async def delete(session: Session, arguments: Arguments) -> str:
 
 def _delete(session: Session, name: str) -> None:
     """The mailbox of which the rights were looked at, and no other that has its name by then. Raises No and StoreRefusal."""
-    if session.reach.is_own_level(name):
-        raise No("It is no mailbox, but the level of those below it; delete these", "HASCHILDREN")
-    reached = session.reach.find(name, "x")
+    try:
+        reached = session.reach.find(name, "x")
+    except NoSuchMailbox:
+        if session.reach.is_own_level(name):
+            raise No("It is no mailbox, but the level of those below it; delete these", "HASCHILDREN") from None
+        raise
     reached.store.apply([Named(reached.info.id, reached.name_there), DeleteMailbox(reached.name_there)])
 
 
@@ -76,13 +80,16 @@ async def rename(session: Session, arguments: Arguments) -> str:
 
 def _rename(session: Session, old: str, new: str) -> None:
     """A mailbox stays with its owner. Raises No and StoreRefusal."""
-    reached = None if session.reach.is_own_level(old) else session.reach.find(old, "x")
-    owner, store, name_there = session.reach.place_for(new)
-    if owner != (session.account if reached is None else reached.owner):
-        raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
-    if reached is None:
-        store.apply([RenameMailbox(old, name_there)])
+    try:
+        reached = session.reach.find(old, "x")
+    except NoSuchMailbox:
+        if is_of_others(new):
+            raise
+        session.own.apply([RenameMailbox(old, new)])  # it may be a level of ours, with mailboxes below it
         return
+    owner, _, name_there = session.reach.place_for(new)
+    if owner != reached.owner:
+        raise No("A mailbox stays with its owner; make a new one and copy the messages", "CANNOT")
     looked_at = [Named(reached.info.id, reached.name_there)]
     if not reached.is_own:
         if reached.name_there == INBOX:
