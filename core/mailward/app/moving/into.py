@@ -16,7 +16,7 @@ from mailward.app.moving.source import Folder, FolderError, Letter, Listing, Ref
 from mailward.formats.mailbox_names import COMMON_NAMES, INBOX, fitting
 from mailward.model.ids import Uid
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, MailboxInfo
-from mailward.store.names import normalise_name
+from mailward.store.names import normalise_name, parents
 from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Op, Renumber, SetSpecialUse, Subscribe
 from mailward.store.refusals import NoSuchMailbox, NotPermitted, SpecialUseRefused
 from mailward.store.uids import MAX_FOREIGN_UID, MAX_FOREIGN_UIDVALIDITY
@@ -62,7 +62,10 @@ class Move:
         self._store = store
         self._progress = progress
         self._only_look = only_look
-        self._uses = {info.special_use: info for info in store.mailboxes() if info.special_use}
+        infos = store.mailboxes()
+        self._uses = {info.special_use: info.name for info in infos if info.special_use}
+        """Who has each, with what this run has given, or would give."""
+        self._levels = {above for info in infos for above in parents(info.name)}
 
     def run(self, without: Sequence[str] = ()) -> Iterator[Brought]:
         """Each folder in turn. without: names or places of folders that are left out.
@@ -72,6 +75,7 @@ class Move:
         folders = [folder for folder in self._source.folders() if not {folder.name, folder.place} & set(without)]
         folders = _with_special_uses(folders)
         names = {normalise_name(fitting(folder.name)) for folder in folders}
+        names |= {above for name in names for above in parents(name)}
         for folder in sorted(folders, key=lambda folder: not folder.special_use):  # these may need a name that others free
             yield self._bring(folder, names)
 
@@ -123,36 +127,44 @@ class Move:
         except NoSuchMailbox:
             found = None
         use = folder.special_use
-        holder = self._uses.get(use)
-        is_new = name != INBOX and (found is None or (found.uidnext == 1 and not found.special_use))
+        is_new = name != INBOX and name not in self._uses.values() and (found is None or found.uidnext == 1)
         making_way: list[Op] = []
-        if not use or not is_new or (holder is not None and holder.name == name):
+        if not is_new:
             use = ""
-        elif holder is not None and (holder.name in names or holder.uidnext > 1):
-            why = "comes, too" if holder.name in names else "is in use here"
-            brought.notes.append(f"{holder.name}, which {why}, stays {use}; {name} is for nothing special")
-            use = ""
-        elif holder is not None:  # ours, which was never used
-            brought.notes.append(f"{name} is {use}, and {holder.name}, which was empty, is gone")
-            making_way = [DeleteMailbox(holder.name), Subscribe(holder.name, False)]
+        elif use in self._uses:
+            holder = self._uses[use]
+            if why := self._why_it_stays(holder, names):
+                brought.notes.append(f"{holder}, which {why}, stays {use}; {name} is for nothing special")
+                use = ""
+            else:
+                brought.notes.append(f"{name} is {use}, and {holder}, which was empty, is gone")
+                making_way = [DeleteMailbox(holder), Subscribe(holder, False)]
         brought.special_use = use
+        if not self._only_look and (found is None or use):
+            self._make(found, name, use, making_way, brought)
+        if brought.special_use:
+            self._uses[brought.special_use] = name
         if self._only_look:
             return found
-        if found is None or use:
-            self._make(found, name, use, making_way, brought)
-            found = self._store.mailbox(name)
-            if use:
-                self._uses[use] = found
+        found = self._store.mailbox(name)
         if folder.subscribed is not None or not found.subscribed:
             self._store.apply([Subscribe(name, folder.subscribed is not False)])
         return found
+
+    def _why_it_stays(self, holder: str, names: set[str]) -> str:
+        """Why this mailbox does not make way for another that has its use; "" for one of ours that was never used."""
+        if holder in names:
+            return "comes, too"
+        if self._store.mailbox(holder).uidnext > 1:
+            return "is in use here"
+        return "has mailboxes below it" if holder in self._levels else ""
 
     def _make(self, found: MailboxInfo | None, name: str, use: str, making_way: Sequence[Op], brought: Brought) -> None:
         """The mailbox with its use, or at least the mailbox."""
         try:
             self._store.apply([*making_way, CreateMailbox(name, use) if found is None else SetSpecialUse(found.id, use)])
-        except (NotPermitted, SpecialUseRefused) as refusal:  # ours has mailboxes below it, or such a use cannot be given
-            brought.notes = [f"{name} is not {use}: {refusal}"] if use else []
+        except SpecialUseRefused as refusal:  # somebody has given it to another mailbox meanwhile
+            brought.notes = [f"{name} is not {use}: {refusal}"]
             brought.special_use = ""
             if found is None:
                 self._store.apply([CreateMailbox(name)])

@@ -239,6 +239,35 @@ def test_a_use_whose_mailbox_here_has_mail_stays(tmp_path: Path) -> None:
     assert (uses["Deleted"], uses["Trash"]) == ("", "\\Trash")
 
 
+def test_a_use_whose_mailbox_here_has_mailboxes_below_it_stays(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    store.apply([CreateMailbox("Trash/mine")])
+    found = brought(Server(Folder("D", "Deleted", "\\Trash")), store)
+    assert found["Deleted"].notes == ["Trash, which has mailboxes below it, stays \\Trash; Deleted is for nothing special"]
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert (uses["Deleted"], uses["Trash"], uses["Trash/mine"]) == ("", "\\Trash", "")
+
+
+def test_a_mailbox_that_is_a_level_of_what_comes_does_not_make_way(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    found = brought(Server(Folder("a", "Archives"), Folder("b", "Archive/2023")), store)
+    assert found["Archives"].notes == ["Archive, which comes, too, stays \\Archive; Archives is for nothing special"]
+    uses = {info.name: info.special_use for info in store.mailboxes()}
+    assert (uses["Archive"], uses["Archives"], uses["Archive/2023"]) == ("\\Archive", "", "")
+
+
+@pytest.mark.parametrize(
+    "names", [("One", "Two"), ("Sent", "Two"), ("Sent/One", "Two"), ("One", "One/Sent"), ("One", "Sent Items")]
+)
+def test_a_dry_run_foretells_what_becomes_of_two_folders_for_sent_mail(tmp_path: Path, names: tuple[str, str]) -> None:
+    store = account(tmp_path)
+    source = Server(*(Folder(name, name, "\\Sent") for name in names), Folder("x", "Deleted"))
+    would_be = [(one.name, one.special_use, one.notes) for one in Move(source, store, lambda *_: None, only_look=True).run()]
+    found = [(one.name, one.special_use, one.notes) for one in Move(source, store, lambda *_: None).run()]
+    assert would_be == found
+    assert [info.special_use for info in store.mailboxes()].count("\\Sent") == 1
+
+
 @pytest.mark.parametrize("looks_first", [False, True])
 def test_what_folders_are_for_is_told_by_their_names_where_nothing_else_tells(tmp_path: Path, looks_first: bool) -> None:
     """Names of Exchange and Apple Mail; no special uses are in a Maildir."""
