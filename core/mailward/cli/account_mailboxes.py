@@ -15,6 +15,7 @@ from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.ops import CreateMailbox, SetSpecialUse, Subscribe
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
+USES = {use.removeprefix("\\").lower(): use for use in SPECIAL_USES}
 NAMED = 20
 """So many mailboxes a message names; the command shows all."""
 
@@ -28,7 +29,7 @@ def mailboxes_command(
         tuple[str, str] | None,
         typer.Option(
             metavar="USE NAME",
-            help="Make this mailbox the one for sent, drafts, junk, trash or archive, and no other; none: for nothing special.",
+            help=f"Make this mailbox the one for {', '.join(USES)}, and no other; none: for nothing special.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -88,7 +89,7 @@ def _create(store: AccountStore, name: str) -> None:
 
 
 def _use(account: Account, store: AccountStore, use: str, name: str) -> None:
-    uses = {one.removeprefix("\\").lower(): one for one in SPECIAL_USES} | {"none": ""}
+    uses = USES | {"none": ""}
     special_use = uses.get(use.removeprefix("\\").lower())
     if special_use is None:
         fail(f"--use: a mailbox can be for {', '.join(uses)}, not for '{use}'", USAGE)

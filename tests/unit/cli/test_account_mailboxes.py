@@ -80,6 +80,9 @@ def test_another_mailbox_becomes_the_one_for_sent_mail(shell: Shell) -> None:
     assert [one.exit_code for one in refused] == [64, 64, 66]
     assert "for all, archive, drafts, flagged, junk, sent, trash, none, not for 'spam'" in refused[0].stderr
     assert uses()["Junk"] == "\\Junk", "what is refused changes nothing"
+    taken = refused[0].stderr.partition("can be for ")[2].partition(", none,")[0]
+    helped = " ".join(shell.type("mailboxes", "--help").stdout.replace("│", " ").split())
+    assert f"the one for {taken}, and no other" in helped
 
 
 def test_who_shares_a_mailbox_that_is_not_there_is_told_which_are_and_how_to_make_it(shell: Shell) -> None:
