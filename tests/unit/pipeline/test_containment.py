@@ -133,9 +133,14 @@ class Stand:
         return made_chain(modules, self._services, self._hook, settings)
 
     def ask(self, fault: str) -> tuple[Called[object], Called[object]]:
-        """What came of the bad plugin and of the good one, asked at the same time."""
+        """What came of the bad plugin and of the good one, asked at the same time; again where only the machine was slow."""
         self._services.secrets["bad"].files["fault"] = fault.encode()
-        return self._runner.run(self._asked())
+        for _ in range(20):
+            bad, good = self._runner.run(self._asked())
+            prompt = (good,) if fault in ("hangs", "blocks the loop") else (bad, good)
+            if not any(called.call.error == SAID["hangs"] for called in prompt):
+                break
+        return bad, good
 
     async def _asked(self) -> tuple[Called[object], Called[object]]:
         bad, good = sorted(self.chain.enforced(self._hook), key=lambda one: one.name)
