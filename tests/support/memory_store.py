@@ -136,6 +136,7 @@ class State:
     messages: dict[int, tuple[bytes, datetime]] = field(default_factory=dict)
     left: dict[int, Left] = field(default_factory=dict)
     deliveries: dict[str, tuple[MailboxId, int, int]] = field(default_factory=dict)
+    past_pop3_uidls: set[str | None] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
     past_names: dict[str, int] = field(default_factory=dict)
     scripts: dict[str, bytes] = field(default_factory=dict)
@@ -414,7 +415,9 @@ class Steps:
             if op.uid < box.uidnext:
                 raise NotPermitted(op.uid)
             box.uidnext = op.uid
-        uid = self._add(box, message, op.flags, self._email(), op.pop3_uidl)
+        pop3_uidl = None if op.pop3_uidl in self.state.past_pop3_uidls else op.pop3_uidl
+        self.state.past_pop3_uidls |= {op.pop3_uidl} - {None}
+        uid = self._add(box, message, op.flags, self._email(), pop3_uidl)
         if op.delivery_key is not None:
             self.state.deliveries[op.delivery_key] = (box.id, uid, message)
         return OpResult(box.id, box.uidvalidity, (uid,))

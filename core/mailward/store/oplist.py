@@ -100,8 +100,13 @@ class OpList:
         execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
         count_in(self.connection, locator.pack, 1)
         self.numbers.note_written(locator.size_octets + ROWS_OCTETS)
-        self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), op.pop3_uidl)])
+        self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), self._unused(op.pop3_uidl))])
         return OpResult(box.id, box.uidvalidity, (uid,))
+
+    def _unused(self, pop3_uidl: str | None) -> str | None:
+        """It, now taken; None where it was before: POP3 clients would take one message for another."""
+        taken = self.connection.execute("INSERT OR IGNORE INTO past_pop3_uidl SELECT ?1 WHERE ?1 IS NOT NULL", (pop3_uidl,))
+        return pop3_uidl if taken.rowcount else None
 
     def _insert(self, box: Box, entries: Sequence[Entry]) -> None:
         """Entries whose UIDs have been taken."""

@@ -40,8 +40,9 @@ class Append:
     """Add one message. octets: CRLF line ends.
 
     delivery_key: "ID:..." with the message's queue id; a second Append with the same key changes nothing (exactly once), and
-    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in. uid: what it
-    had there; NotPermitted unless it is above all that the mailbox has given.
+    `delivered` finds by the id what came by it. pop3_uidl: what POP3 clients know it by, of mail that is moved in; left out
+    where another message of the account has or had it. uid: what it had there; NotPermitted unless it is above all that the
+    mailbox has given.
     """
 
     mailbox: MailboxId

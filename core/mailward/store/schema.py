@@ -47,6 +47,9 @@ CREATE TABLE expunged (
     message INTEGER PRIMARY KEY, at INTEGER NOT NULL, mailbox INTEGER NOT NULL, flags INTEGER NOT NULL, email INTEGER NOT NULL
 ) STRICT;
 
+-- Every UIDL of another server that a message of this account has ever had: no other message is known by it (RFC 1939 section 7).
+CREATE TABLE past_pop3_uidl (pop3_uidl TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
 -- Deleted mailboxes of which messages are kept.
 CREATE TABLE past_mailbox (id INTEGER PRIMARY KEY, name TEXT NOT NULL, keywords TEXT NOT NULL) STRICT
 """

@@ -11,8 +11,8 @@ _UNIQUE_ID = re.compile(r"[!-~]{1,70}")
 def unique_ids(store: AccountStore, mailbox: MailboxInfo, uids: Sequence[int]) -> list[str]:
     """Of all messages of a mailbox, whose UIDs these are: no two are the same, and none is ever used for another message.
 
-    What a message had at the server from which it was moved in stays, so that clients know it again, unless another message has
-    the same or no client could read it.
+    What a message had at the server from which it was moved in stays, so that clients know it again, unless it is one of ours
+    or no client could read it. The store takes each once.
     """
     found = [f"{mailbox.uidvalidity:08x}{uid:08x}" for uid in uids]
     taken = set(found)

@@ -17,9 +17,9 @@ from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.maildrop import Maildrop, Totals
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
-from mailward.model.ids import AccountId, MailboxId
+from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.store.base import AccountStore, EntryColumn, MailboxView
-from mailward.store.ops import Append, Expunge, Op, OpResult, SetFlags
+from mailward.store.ops import Append, Copy, Expunge, Op, OpResult, SetFlags
 from support.pop3 import PASSWORD, Client, Office, numbered
 from support.storecheck import RECEIVED_AT
 
@@ -199,6 +199,29 @@ async def test_mail_that_was_moved_in_keeps_its_unique_ids_and_no_two_are_the_sa
     unique_ids = numbered(await (await Client(office).login()).lines("UIDL"))
     assert [unique_ids[1], unique_ids[5]] == ["UID3-1199999999", ours]
     assert len({*unique_ids.values()}) == 5
+
+
+async def test_a_unique_id_of_mail_that_is_gone_passes_to_no_other_message(office: Office) -> None:
+    """Two servers from which mail was moved in may both count from 1 (RFC 1939 section 7)."""
+    account = office.account()
+    inbox, trash = account.mailbox("INBOX").id, account.mailbox("Trash").id
+
+    async def told() -> list[str]:
+        client = await Client(office).login()
+        unique_ids = numbered(await client.lines("UIDL"))
+        await client.command("QUIT")
+        return [*unique_ids.values()]
+
+    account.apply([Append(inbox, octets, RECEIVED_AT, pop3_uidl="1") for octets in FIVE[:2]])
+    first, second = await told()
+    assert first == "1" != second
+    account.apply([Expunge(inbox, (Uid(1),))])
+    assert await told() == [second]
+    account.apply([Append(inbox, octets, RECEIVED_AT, pop3_uidl=id) for octets, id in ((FIVE[2], "1"), (FIVE[3], "2"))])
+    account.apply([Copy(inbox, (Uid(4),), trash, move=True)])
+    account.apply([Append(inbox, FIVE[4], RECEIVED_AT, pop3_uidl="2")])
+    found = await told()
+    assert found[0] == second and len(found) == 3 and not {"1", "2"} & {*found}
 
 
 async def test_a_unique_id_of_another_server_that_no_client_could_read_is_not_told(office: Office) -> None:
