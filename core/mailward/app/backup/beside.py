@@ -59,8 +59,9 @@ class SnapshotSource:
     """The mailboxes of an account in a snapshot, or those of some names with all below them.
 
     below: the mailbox that they are to be brought below; None: to where they were. there: the same account as it is now, and then
-    only what it does not have any more is brought, in whatever mailbox: EMAILIDs (RFC 8474) are for ever. Raises NoSnapshot for
-    a name that the snapshot does not have.
+    only what it does not have any more is brought, in whatever mailbox: EMAILIDs (RFC 8474) are for ever. A mailbox of which
+    nothing is missing is left out then, and one that is there stays subscribed or not. What a mailbox is for does not come along,
+    since one of today may be for it. Raises NoSnapshot for a name that the snapshot does not have.
     """
 
     def __init__(
@@ -69,32 +70,40 @@ class SnapshotSource:
         self._kept = kept
         self._account = account
         self._below = below
+        self._there = there
         self._infos = {info.name: info for info in kept.mailboxes() if _is_among(info.name, names)}
         if unknown := [name for name in names if name not in self._infos]:
             has = ", ".join(info.name for info in kept.mailboxes())
             raise NoSnapshot(f"the snapshot has no mailbox {unknown[0]} of this account; it has {has}")
-        self._there = frozenset[int]() if there is None else _emails(there)
+        self._emails = frozenset[int]() if there is None else _emails(there)
         self._view: MailboxView | None = None
 
     def folders(self) -> list[Folder]:
+        above = "" if self._below is None else f"{self._below.name}{SEPARATOR}"
+        now = {} if self._there is None else {info.name: info.subscribed for info in self._there.mailboxes()}
         found = []
         for name, info in self._infos.items():
-            if self._below is None:
-                found.append(Folder(name, name, info.special_use, info.subscribed))
-            else:
-                found.append(Folder(name, f"{self._below.name}{SEPARATOR}{name}", subscribed=True))
+            subscribed = now.get(above + name, info.subscribed or self._below is not None)
+            folder = Folder(name, above + name, special_use="", subscribed=subscribed)
+            if self._there is None or self._is_wanted(folder, self._there):
+                found.append(folder)
         return found
+
+    def _is_wanted(self, folder: Folder, there: AccountStore) -> bool:
+        """Whether it has anything that is missing, and was not brought by an earlier run."""
+        keys = [ref.key for ref in self.listing(folder).refs]
+        return len(there.known(keys)) < len(keys)
 
     def listing(self, folder: Folder) -> Listing:
         view = self._view = self._kept.view(self._infos[folder.place].id)
         info = view.mailbox
         marker = "" if self._below is None else str(self._below.id)
         emails = self._kept.entry_meta(info.id, view.uids, ["email"])
-        sizes = self._kept.meta(view.messages, ["size_octets"])
+        wanted = [at for at, entry in enumerate(emails) if entry is None or entry[0] not in self._emails]
+        sizes = self._kept.meta([view.messages[at] for at in wanted], ["size_octets"])
         refs = [
-            Ref(key_of("snapshot", self._account, marker, info.id, info.uidvalidity, uid), str(at), 0, int(size))
-            for at, (uid, entry, (size,)) in enumerate(zip(view.uids, emails, sizes, strict=True))
-            if entry is None or entry[0] not in self._there
+            Ref(key_of("snapshot", self._account, marker, info.id, info.uidvalidity, view.uids[at]), str(at), 0, int(size))
+            for at, (size,) in zip(wanted, sizes, strict=True)
         ]
         return Listing(0, 0, tuple(refs))
 

@@ -144,7 +144,7 @@ class ImapSource:
         for attributes, separator, place in listed:
             words = {attribute.decode("ascii", "replace").lower() for attribute in attributes}
             if not {"\\noselect", "\\nonexistent"} & words:
-                use = next((use for use in SPECIAL_USES if use.lower() in words), "")
+                use = next((use for use in SPECIAL_USES if use.lower() in words), None)
                 name = _name(str(place), (separator or b"").decode("ascii", "replace"), prefix)
                 found.append(Folder(str(place), name, use, place in subscribed))
         return sorted(found, key=lambda folder: (folder.name != INBOX, folder.name))

@@ -126,7 +126,7 @@ class Move:
             found = self._store.mailbox(name)
         except NoSuchMailbox:
             found = None
-        use = folder.special_use
+        use = folder.special_use or ""
         is_new = name != INBOX and name not in self._uses.values() and (found is None or found.uidnext == 1)
         making_way: list[Op] = []
         if not is_new:
@@ -205,7 +205,7 @@ def _with_special_uses(folders: Sequence[Folder]) -> list[Folder]:
     said = {folder.special_use for folder in folders}
     told: dict[str, str] = {}
     for use, names in COMMON_NAMES.items():
-        called = {folder.name.casefold(): folder.place for folder in folders if not folder.special_use}
+        called = {folder.name.casefold(): folder.place for folder in folders if folder.special_use is None}
         place = next((called[name] for name in names if name in called), None)
         if use not in said and place is not None:
             told[place] = use

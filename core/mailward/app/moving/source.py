@@ -20,14 +20,14 @@ class FolderError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """place: what the source calls it. name: what it is called here, "/" between its levels. special_use: as IMAP has it, or "".
+    """place: what the source calls it. name: what it is called here, "/" between its levels.
 
-    subscribed: None where the source does not say.
+    special_use: as IMAP has it, "" for nothing special. It and `subscribed` are None where the source does not say.
     """
 
     place: str
     name: str
-    special_use: str = ""
+    special_use: str | None = None
     subscribed: bool | None = None
 
 
