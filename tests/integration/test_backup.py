@@ -149,7 +149,7 @@ def test_what_is_missing_comes_back_while_the_server_runs_and_nothing_else(targe
     assert after[0] == before[0], "T-IMAP-16: what is there keeps its numbers"
     assert after[1][1] == before[1][1] and after[1][4] == before[1][3] and 3 not in after[1]
     assert sum(one["brought"] for one in target.json(*missing)["mailboxes"]) == 0
-    assert not (target.folder / "data/restoring").exists()
+    assert not (target.folder / "data/beside/copy").exists()
 
 
 def test_what_a_backup_has_brought_again_is_not_undeleted_beside_it(target: Server) -> None:
@@ -247,6 +247,11 @@ def test_backups_and_restores_that_are_killed_are_done_by_the_next(target: Serve
     target.run("restore", str(place(target)), "--replace")
     target.start()
     assert state(target)[1] == there[1]
+    missing = ("restore", str(place(target)), "--account", DEMO, "--missing")
+    kill(target, data / "beside", 4, "open", *missing)
+    assert (data / "beside/copy").exists()
+    assert target.json(*missing)["mailboxes"] == []
+    assert not (data / "beside/copy").exists()
 
 
 def kill(target: Server, below: Path, at: int, call: str, *arguments: str) -> None:

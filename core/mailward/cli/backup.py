@@ -1,14 +1,13 @@
 """`mailward backup`: copies of all that is not to be lost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mailward.app.backup.snapshot import NoSnapshot, Snapshot, damage, snapshot_of, snapshots_in
-from mailward.app.backup.take import take_snapshot, taking_turns
+from mailward.app.backup.snapshot import damage, snapshot_of, snapshots_in
+from mailward.app.backup.take import take_snapshot
+from mailward.app.backup.turns import taking_turns
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
     ConfigOption,
@@ -18,14 +17,12 @@ from mailward.cli.options import (
     made_for_server,
     opened_directory,
 )
-from mailward.cli.output import NO_INPUT, USAGE, fail, moment, show, table
+from mailward.cli.output import USAGE, fail, moment, show, table
+from mailward.cli.snapshots import NOT_ALL, FolderArgument, data_of, refusals_told
 
 app = typer.Typer()
 
-FolderArgument = Annotated[Path, typer.Argument(help="The folder of the backups.")]
 SnapshotOption = Annotated[str | None, typer.Option("--snapshot", help="Its name, as in mailward backup list; else the last.")]
-
-NOT_ALL = 2
 
 
 @app.callback(invoke_without_command=True)
@@ -59,7 +56,7 @@ def backup_command(
     only = account_of(settings, account) if account is not None else None
     with opened_directory(settings) as directory:
         accounts = {str(one.id): str(one.address) for one in directory.accounts() if only is None or one.id == only.id}
-    with taking_turns(to), moving_bar() as progress:
+    with refusals_told(), taking_turns(to, f"another backup is being written into {to}"), moving_bar() as progress:
         taken = take_snapshot(settings, to, accounts, is_all=only is None, is_afresh=afresh, progress=progress)
     missing = taken.manifest.missing
     text = [f"{taken.path}: {len(taken.manifest.files):,} files, the mail of {len(accounts):,} accounts"]
@@ -76,7 +73,7 @@ def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: J
     Example: mailward backup list /srv/backup
     """
     config_of(config)
-    with named():
+    with refusals_told():
         found = snapshots_in(folder)
     rows = [("SNAPSHOT", "TAKEN", "ACCOUNTS", "FILES", "OF")]
     rows += [
@@ -98,7 +95,7 @@ def verify_command(
     Example: mailward backup verify /srv/backup
     """
     config_of(config)
-    with named():
+    with refusals_told():
         found = snapshot_of(folder, snapshot)
     wrong: list[str] = []
     with moving_bar() as progress:
@@ -110,25 +107,3 @@ def verify_command(
     show("\n".join(text), {**data_of(found), "damaged": wrong}, as_json=as_json)
     if wrong:
         raise typer.Exit(1)
-
-
-@contextmanager
-def named() -> Iterator[None]:
-    """Where what was named is looked up."""
-    try:
-        yield
-    except NoSnapshot as error:
-        fail(str(error), NO_INPUT)
-
-
-def data_of(snapshot: Snapshot) -> dict[str, object]:
-    """As JSON tells of it."""
-    manifest = snapshot.manifest
-    return {
-        "snapshot": snapshot.path.name,
-        "path": str(snapshot.path),
-        "made_at": manifest.made_at,
-        "whole": manifest.is_whole,
-        "accounts": [*manifest.accounts.values()],
-        "files": len(manifest.files),
-    }

@@ -15,7 +15,6 @@ from mailward.app.config import Config
 from mailward.app.config_file import find_config, load_config
 from mailward.app.moving.into import Brought, Move
 from mailward.app.serving import is_served, serving_lock
-from mailward.cli.backup import NOT_ALL, FolderArgument, data_of, named
 from mailward.cli.changes import number_of
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
@@ -29,6 +28,7 @@ from mailward.cli.options import (
     parsed_address,
 )
 from mailward.cli.output import NO_INPUT, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table, warn
+from mailward.cli.snapshots import NOT_ALL, FolderArgument, data_of, refusals_told
 from mailward.directory import Account
 from mailward.formats.text import one_line
 from mailward.model.ids import AccountId
@@ -110,7 +110,7 @@ def restore_command(
 
 def _chosen(settings: Config, folder: Path, name: str | None, account: str | None, of: str | None) -> Snapshot:
     """Says where later ones are passed over. Ends the command where there is none."""
-    with named():
+    with refusals_told():
         if account is None:
             choice, lack = of_everything(folder, name), ("is not of everything", "are not of everything")
         else:
@@ -176,12 +176,16 @@ def _beside(
     target = account_of(settings, to_account or account)
     found: list[Brought] = []
     stopped = ""
-    with mail_of(settings, snapshot, whose) as kept, opened_store(settings) as stores, moving_bar() as progress:
+    with (
+        refusals_told(),
+        mail_of(settings, snapshot, whose) as kept,
+        opened_store(settings) as stores,
+        moving_bar() as progress,
+    ):
         store = stores.open(target.id)
         try:
             below = None if into is None else _made(store, into)
-            with named():
-                source = SnapshotSource(kept, whose, names, below, store if missing else None)
+            source = SnapshotSource(kept, whose, names, below, store if missing else None)
             for one in Move(source, store, progress).run():
                 found.append(one)
         except StoreRefusal as refusal:

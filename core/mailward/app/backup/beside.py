@@ -4,14 +4,14 @@ It is appended like other mail, under new numbers. So nothing has to be stopped,
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailward.app.backup.restore import SCRATCH, check_undamaged, copy_files
+from mailward.app.backup.restore import check_undamaged, copy_files
 from mailward.app.backup.snapshot import BackupError, NoSnapshot, Snapshot
+from mailward.app.backup.turns import taking_turns
 from mailward.app.config import Config
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, key_of
 from mailward.disk import Disk
@@ -23,10 +23,13 @@ from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.flags import names_of
 
+BESIDE = "beside"
+"""Of the data folder: the copy that is read; no backup has it."""
+
 
 @contextmanager
 def mail_of(config: Config, snapshot: Snapshot, account: AccountId) -> Iterator[AccountStore]:
-    """The mail of an account as the snapshot has it. Raises BackupError, StorageError, OSError.
+    """The mail of an account as the snapshot has it. Raises BackupError, Busy where another is being read, StorageError, OSError.
 
     It is read from a copy, since a store that is opened writes into its files.
     """
@@ -39,20 +42,27 @@ def mail_of(config: Config, snapshot: Snapshot, account: AccountId) -> Iterator[
     if not targets:
         raise BackupError(f"the snapshot {snapshot.path.name} holds no mail of this account")
     check_undamaged(snapshot, prefix)
-    place = config.data / SCRATCH
+    place = config.data / BESIDE
     place.mkdir(mode=0o700, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="beside-", dir=place))
-    try:
-        copy_files(snapshot, targets, scratch)
+    with taking_turns(place, "another restore brings mail beside what is there"), _emptied(place / "copy") as copy:
+        copy_files(snapshot, targets, copy)
         with (
-            closing(Hints(scratch / "hints")) as hints,
-            closing(EmbeddedStore(scratch / "accounts", Disk(), hints, expunged_kept_s=config.expunged_kept_s)) as store,
+            closing(Hints(copy / "hints")) as hints,
+            closing(EmbeddedStore(copy / "accounts", Disk(), hints, expunged_kept_s=config.expunged_kept_s)) as store,
         ):
             yield store.open(account)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """A folder that is removed afterwards, and before where one was killed."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(scratch)
-        with suppress(OSError):  # a restore that was interrupted has something there
-            place.rmdir()
+        shutil.rmtree(folder)
 
 
 class SnapshotSource:

@@ -26,8 +26,8 @@ from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Renumber
 from mailward.store.uids import Given
 
-SCRATCH = "restoring"
-"""Of the data folder; no backup has it."""
+RESTORING = "restoring"
+"""Of the data folder: what is to be put into its place; no backup has it."""
 _READY = "ready"
 
 
@@ -55,7 +55,7 @@ def restore(
     if not targets:
         raise BackupError(f"the snapshot {snapshot.path.name} holds no mail of this account")
     places = sorted({_place(target) for target in targets.values()})
-    scratch = config.data / SCRATCH
+    scratch = config.data / RESTORING
     ready, asked = scratch / _READY, f"{snapshot.path.name} {account or ''} {of or ''}"
     if not (ready.exists() and ready.read_text() == asked):  # else one was killed while it put things into their places
         _check(config, snapshot, prefix, places, replace=replace)

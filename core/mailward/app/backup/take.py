@@ -5,22 +5,21 @@ are synced before the row that names them and stay for a day after it has gone, 
 queue is left out: what was in it then has been delivered since, and restoring it would send it again.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from mailward.app.backup.beside import BESIDE
+from mailward.app.backup.restore import RESTORING
 from mailward.app.backup.snapshot import (
     MANIFEST,
     UNFINISHED,
     VERSION,
-    BackupError,
     Kept,
     Manifest,
     Snapshot,
@@ -33,7 +32,7 @@ from mailward.model.errors import StorageError
 from mailward.store.textmarks import FILE as MARKS_FILE
 
 _CHUNK_OCTETS = 1024 * 1024
-_LEFT_OUT = ("spool", "run", "hints", "pop3", "restoring")
+_LEFT_OUT = ("spool", "run", "hints", "pop3", RESTORING, BESIDE)
 """Of the data folder: the queue, and what belongs to running processes and to a restore."""
 _DRAFTS = f"????????T??????.??????Z{UNFINISHED}"
 """Snapshots that are being made. Other names in the folder are somebody else's."""
@@ -41,17 +40,6 @@ _PASSING = (*COMPANIONS, ".lock", ".new")
 
 Progress = Callable[[str, int, int], None]
 """Told what is copied, how many files are done and how many there are."""
-
-
-@contextmanager
-def taking_turns(folder: Path) -> Iterator[None]:
-    """One backup into a folder at a time. Raises BackupError when another is at work."""
-    with (folder / "lock").open("a") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BackupError(f"another backup is being written into {folder}") from None
-        yield
 
 
 def take_snapshot(

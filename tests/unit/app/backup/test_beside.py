@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailward.app.backup.beside import SnapshotSource, mail_of
+from mailward.app.backup.restore import restore
 from mailward.app.backup.snapshot import BackupError, NoSnapshot, Snapshot
 from mailward.app.backup.take import take_snapshot
+from mailward.app.backup.turns import Busy
 from mailward.app.config import Config
 from mailward.app.config_file import load_config
 from mailward.app.moving.into import Move
@@ -142,6 +144,32 @@ def test_below_a_mailbox_all_come_by_name_and_of_the_missing_only_those_that_hav
     assert brought(config, snapshot, into="Lost") == {"Lost/Projects/2026": 1}
     with pytest.raises(NoSnapshot, match="has no mailbox Nowhere of this account; it has INBOX"):
         brought(config, snapshot, "Nowhere")
+
+
+def test_one_at_a_time_and_the_copy_of_one_that_was_killed_is_removed(config: Config) -> None:
+    snapshot = taken_with_mail(config)
+    left = config.data / "beside/copy/accounts/other/packs"
+    left.mkdir(parents=True)
+    (left / "1.pack").write_bytes(b"of one that was killed")
+    with mail_of(config, snapshot, ALICE) as kept:
+        assert not left.exists()
+        with pytest.raises(Busy, match="another restore brings mail"), mail_of(config, snapshot, ALICE):
+            pass
+        assert kept.mailbox("INBOX").exists == 1
+    assert not [path for path in (config.data / "beside").iterdir() if path.name != "lock"]
+
+
+def test_a_restore_in_place_leaves_the_copy_of_one_beside_and_no_backup_has_it(config: Config) -> None:
+    snapshot = taken_with_mail(config)
+    with mail_of(config, snapshot, ALICE) as kept:
+        (all := config.folder.parent / "all").mkdir()
+        whole = take_snapshot(config, all, {}, is_all=True, progress=lambda *_: None)
+        assert "data/directory.sqlite" in whole.manifest.files
+        assert not [name for name in whole.manifest.files if "beside" in name or name.endswith(".pack")]
+        (config.data / "restoring/accounts").mkdir(parents=True)  # of one in place that was killed
+        restore(config, snapshot, ALICE, replace=True)
+        (message,) = kept.view(kept.mailbox("INBOX").id).messages
+        assert kept.read(message) == b"Subject: one\r\n\r\n"
 
 
 def test_a_damaged_snapshot_brings_nothing(config: Config) -> None:
