@@ -191,6 +191,25 @@ def test_mail_comes_below_a_mailbox_of_the_same_account_or_of_another_even_if_th
     assert [path for path in Path(taken["path"]).rglob("*") if path.is_file() and path not in there] == []
 
 
+def test_mail_of_an_account_that_was_removed_comes_to_nobody_who_has_its_address_today_unasked(target: Server) -> None:
+    append(target, "of the first")
+    backup(target)
+    target.run("account", "remove", DEMO, "--yes")
+    restore = ("restore", str(place(target)), "--account", DEMO)
+    nobody = target.run(*restore, "--into", "Old", check=False)
+    assert nobody.returncode == 66 and f"mailward account add {DEMO}, then this command with --of" in nobody.stderr
+    target.run("account", "add", DEMO, "--password-stdin", stdin=PASSWORD + "\n")
+    for how in (("--missing",), ("--into", "Old"), ("--into", "Old", "--missing")):
+        told = target.run(*restore, *how, check=False)
+        assert told.returncode == 66 and "holds mail of an earlier" in told.stderr, told.stderr
+        assert ("--into MAILBOX instead of --missing" in told.stderr) == ("--missing" in how)
+    assert {one["mailbox"]: one["messages"] for one in target.json("account", "mailboxes", DEMO)}["INBOX"] == 0
+    target.run(*restore, "--into", "Old", "--of", told.stderr.split()[-1])
+    assert subjects(target, "Old/INBOX") == {"of the first"}
+    unknown = target.run(*restore, "--into", "Old", "--of", "0" * 16, check=False)
+    assert unknown.returncode == 66 and f"holds no account {'0' * 16}; it has" in unknown.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

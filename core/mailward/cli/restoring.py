@@ -1,6 +1,7 @@
 """`mailward restore`: the way back from a snapshot, into the place of what is there or beside it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,34 @@ from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore, MailboxInfo
 from mailward.store.ops import CreateMailbox, Subscribe
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Whose mail is to come back, and where to: the options of their names."""
+
+    account: str
+    of: str | None
+    into: str | None
+    missing: bool
+    mailboxes: tuple[str, ...]
+    to_account: str | None
+
+    @property
+    def is_beside(self) -> bool:
+        """Does it come beside what is there?"""
+        return self.into is not None or self.missing
+
+    @property
+    def problem(self) -> str:
+        """What of it does not go together, "" where all does."""
+        if self.mailboxes and not self.is_beside:
+            return "--mailbox goes with --into or --missing"
+        if self.to_account is not None and self.into is None:
+            return "--to-account goes with --into"
+        if self.missing and (self.to_account is not None or self.of is not None):
+            return "--missing compares with the mail of the same account: leave out --to-account and --of"
+        return ""
 
 
 def restore_command(
@@ -85,65 +114,55 @@ def restore_command(
 
       mailward restore /srv/backup --account alice@example.org --replace
     """
-    is_beside = into is not None or missing
-    _check_options(account, of, to_account, mailbox, into=into, missing=missing, replace=replace)
+    if account is None and (missing or mailbox or any(one is not None for one in (of, into, to_account))):
+        fail("--of, --into, --missing, --mailbox and --to-account go with --account", USAGE)
+    if replace and (into is not None or missing):
+        fail("--into and --missing replace nothing: leave out --replace", USAGE)
+    wish = _Wish(account, of, into, missing, tuple(mailbox or ()), to_account) if account is not None else None
+    if wish is not None and wish.problem:
+        fail(wish.problem, USAGE)
     made_for_server(load_config(find_config(config)).data, config)
     settings = config_of(config)
-    found = _chosen(settings, folder, snapshot, account, of)
+    found = _chosen(settings, folder, snapshot, wish)
     try:
-        if is_beside and account is not None:
-            _beside(settings, found, account, of, to_account, mailbox or (), into=into, missing=missing, as_json=as_json)
-            return
-        if is_served(settings):
-            fail(
-                "the server is running; stop it first, so that nothing is delivered into what is replaced. "
-                "While it runs, --into and --missing bring mail beside what is there",
-                TRY_AGAIN,
-            )
-        owner = _owner(settings, found, account, of) if account is not None else None
-        with serving_lock(settings):
-            restored = restore(settings, found, owner, replace=replace, of=AccountId(of) if of is not None else None)
+        if wish is not None and wish.is_beside:
+            _beside(settings, found, wish, as_json=as_json)
+        else:
+            _in_place(settings, found, wish, replace=replace, as_json=as_json)
     except OSError as error:
         fail(cannot_write(error, settings.data), SOFTWARE)
-    _tell(found, restored, as_json=as_json)
 
 
-def _chosen(settings: Config, folder: Path, name: str | None, account: str | None, of: str | None) -> Snapshot:
+def _chosen(settings: Config, folder: Path, name: str | None, wish: _Wish | None) -> Snapshot:
     """Says where later ones are passed over. Ends the command where there is none."""
     with refusals_told():
-        if account is None:
+        if wish is None:
             choice, lack = of_everything(folder, name), ("is not of everything", "are not of everything")
         else:
-            address = parsed_address(account)
+            address = parsed_address(wish.account)
             with opened_directory(settings) as directory:
                 now = directory.account(address)
-            choice = of_account(folder, name, of or (now.id if now is not None else None), str(address))
+            choice = of_account(folder, name, wish.of or (now.id if now is not None else None), str(address))
             lack = (f"has no mail of {address}", f"have no mail of {address}")
     if later := len(choice.passed_over):
         warn(f"{choice.snapshot.path.name} is taken: {number_of('later snapshot', later)} {lack[later > 1]}")
     return choice.snapshot
 
 
-def _check_options(
-    account: str | None,
-    of: str | None,
-    to_account: str | None,
-    mailboxes: list[str] | None,
-    *,
-    into: str | None,
-    missing: bool,
-    replace: bool,
-) -> None:
-    if account is None and (of is not None or into is not None or missing):
-        fail("--of, --into and --missing go with --account", USAGE)
-    if replace and (into is not None or missing):
-        fail("--into and --missing replace nothing: leave out --replace", USAGE)
-    if mailboxes and into is None and not missing:
-        fail("--mailbox goes with --into or --missing", USAGE)
-    if to_account is not None and into is None:
-        fail("--to-account goes with --into", USAGE)
-    if missing and (to_account is not None or of is not None):
-        fail("--missing compares with the mail of the same account: leave out --to-account and --of", USAGE)
+def _in_place(settings: Config, snapshot: Snapshot, wish: _Wish | None, *, replace: bool, as_json: bool) -> None:
+    if is_served(settings):
+        fail(
+            "the server is running; stop it first, so that nothing is delivered into what is replaced. "
+            "While it runs, --into and --missing bring mail beside what is there",
+            TRY_AGAIN,
+        )
+    whose = owner = None
+    if wish is not None:
+        whose = _whose(settings, snapshot, wish)
+        owner = _owner(settings, snapshot, wish, whose).id
+    with serving_lock(settings):
+        restored = restore(settings, snapshot, owner, replace=replace, of=whose if whose != owner else None)
+    _tell(snapshot, restored, as_json=as_json)
 
 
 def _tell(snapshot: Snapshot, restored: Restored, *, as_json: bool) -> None:
@@ -160,20 +179,9 @@ def _tell(snapshot: Snapshot, restored: Restored, *, as_json: bool) -> None:
     show("\n".join(lines), data, as_json=as_json)
 
 
-def _beside(
-    settings: Config,
-    snapshot: Snapshot,
-    account: str,
-    of: str | None,
-    to_account: str | None,
-    names: Sequence[str],
-    *,
-    into: str | None,
-    missing: bool,
-    as_json: bool,
-) -> None:
-    whose = _in_snapshot(settings, snapshot, account, of)
-    target = account_of(settings, to_account or account)
+def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, *, as_json: bool) -> None:
+    whose = _whose(settings, snapshot, wish)
+    owner = _owner(settings, snapshot, wish, whose)
     found: list[Brought] = []
     stopped = ""
     with (
@@ -182,15 +190,15 @@ def _beside(
         opened_store(settings) as stores,
         moving_bar() as progress,
     ):
-        store = stores.open(target.id)
+        store = stores.open(owner.id)
         try:
-            below = None if into is None else _made(store, into)
-            source = SnapshotSource(kept, whose, names, below, store if missing else None)
+            below = None if wish.into is None else _made(store, wish.into)
+            source = SnapshotSource(kept, whose, wish.mailboxes, below, store if wish.missing else None)
             for one in Move(source, store, progress).run():
                 found.append(one)
         except StoreRefusal as refusal:
             stopped = str(refusal)
-    _tell_beside(snapshot, target, found, stopped, as_json=as_json)
+    _tell_beside(snapshot, owner, found, stopped, as_json=as_json)
 
 
 def _made(store: AccountStore, name: str) -> MailboxInfo:
@@ -227,47 +235,49 @@ def _tell_beside(snapshot: Snapshot, target: Account, found: Sequence[Brought], 
         raise typer.Exit(NOT_ALL)
 
 
-def _in_snapshot(settings: Config, snapshot: Snapshot, text: str, of: str | None) -> AccountId:
-    """Whose mail it is in the snapshot; the account may have been removed since. Ends the command when it is not there."""
-    address = parsed_address(text)
+def _whose(settings: Config, snapshot: Snapshot, wish: _Wish) -> AccountId:
+    """Whose mail it is in the snapshot: today's account of that address, or an earlier one.
+
+    Ends the command where it is not there; and where an earlier one had the address that is another's today, until somebody says
+    that it is meant.
+    """
+    address = parsed_address(wish.account)
     with opened_directory(settings) as directory:
         now = directory.account(address)
-    if of is None and now is not None and now.id in snapshot.manifest.accounts:
+    earlier = [id for id, own in snapshot.manifest.accounts.items() if own.lower() == str(address).lower()]
+    if wish.of is None and now is not None and now.id in snapshot.manifest.accounts:
         return now.id
-    earlier = _ids(snapshot, str(address))
-    if of in earlier:
-        return AccountId(of)
-    if of is None and len(earlier) == 1:
-        return AccountId(earlier[0])
-    has = f"it has {', '.join(earlier)}: say --of ID" if earlier else "it has none of this address"
-    fail(f"the snapshot {snapshot.path.name} holds no account {of or address}; {has}", NO_INPUT)
+    if wish.of in earlier:
+        return AccountId(wish.of)
+    name = snapshot.path.name
+    if wish.of is not None or not earlier:
+        has = f"it has {', '.join(earlier)}" if earlier else "it has none of this address"
+        fail(f"the snapshot {name} holds no account {wish.of or address}; {has}", NO_INPUT)
+    if now is not None:
+        fail(
+            f"nothing was restored: the snapshot {name} holds mail of an earlier {address}, which was removed since. "
+            f"If it is to be the mail of today's: this command {_by_id(wish, earlier[-1])}",
+            NO_INPUT,
+        )
+    if len(earlier) > 1:
+        fail(f"the snapshot {name} holds several accounts {address}: say --of {' or --of '.join(earlier)}", NO_INPUT)
+    return AccountId(earlier[0])
 
 
-def _ids(snapshot: Snapshot, address: str) -> list[str]:
-    """Of the accounts that had this address."""
-    return [id for id, own in snapshot.manifest.accounts.items() if own.lower() == address.lower()]
+def _by_id(wish: _Wish, id: str) -> str:
+    """How to say that an earlier account's mail is meant, which --missing cannot compare with today's."""
+    return f"with --into MAILBOX instead of --missing and with --of {id}" if wish.missing else f"with --of {id}"
 
 
-def _owner(settings: Config, snapshot: Snapshot, text: str, of: str | None) -> AccountId:
-    """The account that is to have the mail. Ends the command when it is not there, or the snapshot's is an earlier one."""
-    address = str(parsed_address(text))
-    earlier = _ids(snapshot, address)
+def _owner(settings: Config, snapshot: Snapshot, wish: _Wish, whose: AccountId) -> Account:
+    """The account that is to have the mail. Ends the command where it is not there."""
+    address = parsed_address(wish.to_account or wish.account)
     with opened_directory(settings) as directory:
-        now = directory.account(parsed_address(text))
-    if now is None and earlier:
+        found = directory.account(address)
+    if found is None and wish.to_account is None:
         fail(
             f"{address} is nobody's mailbox here; nothing was restored. The snapshot {snapshot.path.name} holds mail of an "
-            f"account of this address: mailward account add {address}, then this command with --of {earlier[-1]}",
+            f"account of this address: mailward account add {address}, then this command {_by_id(wish, whose)}",
             NO_INPUT,
         )
-    found = now or account_of(settings, text)
-    if of is not None and of not in earlier:
-        has = f"it has {', '.join(earlier)}" if earlier else "it has none"
-        fail(f"--of: the snapshot {snapshot.path.name} holds no account {of} of {address}; {has}", NO_INPUT)
-    if of is None and earlier and found.id not in snapshot.manifest.accounts:
-        fail(
-            f"nothing was restored: the snapshot {snapshot.path.name} holds mail of an earlier {address}, which was removed "
-            f"since. If it is to be the mail of today's, add --of {earlier[-1]}",
-            NO_INPUT,
-        )
-    return found.id
+    return found or account_of(settings, str(address))
