@@ -534,7 +534,7 @@ class Steps:
         box = self._find(name)
         if box is None:
             raise NoSuchMailbox(name)
-        if name == INBOX:
+        if name == INBOX or (op.only_unused and box.uidnext > 1):
             raise NotPermitted(name)
         self._remember(box)
         self._leave(box, sorted(box.entries))

@@ -164,7 +164,7 @@ _OPS = st.one_of(
     st.builds(Copy, _MAILBOXES, _UIDS, _MAILBOXES, st.booleans()),
     _MAILBOXES.map(lambda number: Named(number, NAMES[number % len(NAMES)])),
     st.builds(CreateMailbox, _NAMES, st.sampled_from(["", "", "\\Junk", "\\All"]), st.booleans()),
-    st.builds(DeleteMailbox, _NAMES),
+    st.builds(DeleteMailbox, _NAMES, st.booleans()),
     st.builds(RenameMailbox, _NAMES, _NAMES),
     st.builds(Subscribe, _NAMES, st.booleans()),
     st.builds(Renumber, _MAILBOXES, st.none() | st.integers(1, 2_000_000_000), st.integers(1, 20)),

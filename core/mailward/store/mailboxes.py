@@ -92,6 +92,8 @@ def delete(ops: OpList, op: DeleteMailbox) -> OpResult:
     if name == INBOX:
         raise NotPermitted("INBOX cannot be deleted")
     box = ops.box(mailbox)
+    if op.only_unused and box.uidnext > 1:
+        raise NotPermitted(f"The mailbox {name} has been used")
     ops.remove_all(mailbox)
     grants.end(ops.connection, mailbox)
     annotations.end(ops.connection, mailbox)

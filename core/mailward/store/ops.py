@@ -131,9 +131,13 @@ class RenameMailbox:
 
 @dataclass(frozen=True, slots=True)
 class DeleteMailbox:
-    """Delete a mailbox and its messages; INBOX cannot be deleted. What is below it stays (RFC 3501 section 6.3.4)."""
+    """Delete a mailbox and its messages; INBOX cannot be deleted. What is below it stays (RFC 3501 section 6.3.4).
+
+    only_unused: NotPermitted where it ever had a message.
+    """
 
     name: str
+    only_unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

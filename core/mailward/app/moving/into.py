@@ -138,7 +138,7 @@ class Move:
                 use = ""
             else:
                 brought.notes.append(f"{name} is {use}, and {holder}, which was empty, is gone")
-                making_way = [DeleteMailbox(holder), Subscribe(holder, False)]
+                making_way = [DeleteMailbox(holder, only_unused=True), Subscribe(holder, False)]
         brought.special_use = use
         if not self._only_look and (found is None or use):
             self._make(found, name, use, making_way, brought)
@@ -163,7 +163,7 @@ class Move:
         """The mailbox with its use, or at least the mailbox."""
         try:
             self._store.apply([*making_way, CreateMailbox(name, use) if found is None else SetSpecialUse(found.id, use)])
-        except SpecialUseRefused as refusal:  # somebody has given it to another mailbox meanwhile
+        except (NotPermitted, SpecialUseRefused) as refusal:  # mail came there, or the use went to another mailbox, meanwhile
             brought.notes = [f"{name} is not {use}: {refusal}"]
             brought.special_use = ""
             if found is None:

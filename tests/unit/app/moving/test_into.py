@@ -1,6 +1,7 @@
 """Maildirs and mbox files into a store: layouts, dates, names that cannot be, what cannot be read, and runs that follow another."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mailward.app.moving.mbox import MboxSource
 from mailward.app.moving.source import Folder, Letter, Listing, Ref, Source, SourceError
 from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
-from mailward.store.ops import CreateMailbox, Renumber
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Op, OpResult, Renumber
 from mailward.store.refusals import NotPermitted
 from support.stores import account, append
 
@@ -237,6 +238,21 @@ def test_a_use_whose_mailbox_here_has_mail_stays(tmp_path: Path) -> None:
     assert found["Deleted"].notes == ["Trash, which is in use here, stays \\Trash; Deleted is for nothing special"]
     uses = {info.name: info.special_use for info in store.mailboxes()}
     assert (uses["Deleted"], uses["Trash"]) == ("", "\\Trash")
+
+
+def test_mail_that_comes_while_ours_is_to_make_way_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = account(tmp_path)
+    apply = store.apply
+
+    def delivered_meanwhile(ops: Sequence[Op]) -> tuple[OpResult, ...]:
+        if any(isinstance(op, DeleteMailbox) for op in ops):
+            apply([append(store.mailbox("Junk").id, b"A: 1\r\n\r\n")])
+        return apply(ops)
+
+    monkeypatch.setattr(store, "apply", delivered_meanwhile)
+    found = brought(Server(Folder("S", "Spam", "\\Junk")), store)
+    assert found["Spam"].notes == ["Spam is not \\Junk: The mailbox Junk has been used"] and not found["Spam"].special_use
+    assert store.mailbox("Junk").exists == 1 and store.mailbox("Junk").special_use == "\\Junk"
 
 
 def test_a_use_whose_mailbox_here_has_mailboxes_below_it_stays(tmp_path: Path) -> None:
