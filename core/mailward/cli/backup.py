@@ -68,7 +68,7 @@ def backup_command(
 
 @app.command("list")
 def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the snapshots in a folder, and whether each is of everything or of an account's mail alone.
+    """Print the snapshots in a folder, and what each is of.
 
     Example: mailward backup list /srv/backup
     """
