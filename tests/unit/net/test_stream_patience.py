@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from mailward.net.patience import PatienceLimits
+from mailward.net.patience import Patience, PatienceLimits
 from mailward.net.stream import StreamConnection, StreamSettings
 
 WAIT_S = 0.4
@@ -38,3 +38,10 @@ async def test_t_imap_15_a_silent_client_within_a_command_has_an_end(connection:
     assert await connection.receive(within_command=True) == b"hel"
     with pytest.raises(TimeoutError):
         await connection.receive(within_command=True)
+
+
+async def test_t_imap_15_one_command_takes_an_hour_at_most(connection: StreamConnection) -> None:
+    connection._patience = Patience(StreamSettings("imap", 60.0).patience, 0.0)
+    connection._patience.octets_came(25 * 2**20, 100.0)
+    connection._patience.expect_content(3590.0, hurried=False)
+    assert connection._patience.deadline == 3600.0
