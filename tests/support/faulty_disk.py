@@ -134,8 +134,8 @@ class FaultyDisk(Disk):
 
     def close(self, fd: int) -> None:
         with self._lock:
-            self._open.pop(fd, None)
-            super().close(fd)
+            if self._open.pop(fd, None) is not None:  # else `survivors` has closed it, and another may have its number by now
+                super().close(fd)
 
     def write(self, fd: int, buffers: Sequence[Octets]) -> None:
         with self._lock:

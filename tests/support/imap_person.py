@@ -13,7 +13,8 @@ OWN = ("Lists", "Lists/one", "Lists/two")
 """Mailboxes that they make, rename and delete."""
 BOXES = ("INBOX", "INBOX", "INBOX", "Archive", "Trash", *OWN)
 _ITEMS = ("(FLAGS)", "(UID FLAGS)", "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])", "(UID BODY[])", "(ENVELOPE RFC822.SIZE)")
-_LISTED = re.compile(rb'\* LIST \([^)]*\) "/" "?([^"]+)"?$')
+_LISTED = re.compile(rb'\* LIST \((?![^)]*\\No(?:nExistent|select))[^)]*\) "/" "?([^"]+)"?$')
+"""A mailbox; a level whose own mailbox was deleted is none."""
 _MODIFIED = re.compile(rb"\[MODIFIED (\S+)\]")
 _STATUS = re.compile(rb"(MESSAGES|UNSEEN|DELETED|UIDNEXT|HIGHESTMODSEQ) (\d+)")
 
