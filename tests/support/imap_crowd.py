@@ -18,7 +18,7 @@ _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _CODE = re.compile(rb"\[(APPENDUID|COPYUID) (\d+) (\S+?)(?: (\S+))?\]")
 _UIDVALIDITY = re.compile(rb"\* OK \[UIDVALIDITY (\d+)\]")
 _FOUND = re.compile(rb'\* (E?)SEARCH(?: \(TAG "[^"]+"\)(?: UID)?(?: ALL)?)?(?: (\S.*))?$')
-_REFUSALS = re.compile(rb"NO \[(NONEXISTENT|ALREADYEXISTS|TRYCREATE|CANNOT)\]")
+_REFUSALS = re.compile(rb"NO \[(NONEXISTENT|ALREADYEXISTS|HASCHILDREN|TRYCREATE|CANNOT)\]")
 _FLAG_OF = {"SEEN": b"\\Seen", "FLAGGED": b"\\Flagged", "DELETED": b"\\Deleted", "$Work": b"$Work"}
 """By the last word of a SEARCH."""
 
