@@ -138,9 +138,11 @@ def _run() -> None:
     except SystemExit as end:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+        os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
 
 
 if __name__ == "__main__":
