@@ -1,13 +1,14 @@
 """Does a script keep to the language, and what are its steps? (RFC 5228 sections 2.7 to 2.10, 3.2)
 
-A script that cannot be read is not checked any further, for half a script has mistakes that nobody made. Otherwise all that is
-wrong is told.
+All that is wrong is told at once. Of a script that cannot be read as a whole the commands that can are checked, but not their
+place, which may be right by what was not read. Where a quote is missing nobody knows which one, so no command is checked.
 """
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
+from operator import attrgetter
 
 from mailward.model.errors import MailwardError
 from mailward.sieve.arguments import Inner, Shape, TagRule, TagUse, Value
@@ -35,9 +36,10 @@ def checked_script(octets: bytes, language: Language, limits: Limits) -> Script:
     with suppress(Enough):
         script = _decoded(octets, problems, limits)
         nodes = parse(script, problems, limits) if not problems.found else ()
-        steps = checker.commands(nodes, is_top=True) if not problems.found else ()
+        checker.is_whole = not problems.found
+        steps = checker.commands(nodes, is_top=True) if not problems.hide_others else ()
     if problems.found:
-        raise ScriptError(problems.found)
+        raise ScriptError(sorted(problems.found, key=attrgetter("place")))
     return Script("", steps, frozenset(checker.extensions))
 
 
@@ -74,7 +76,7 @@ class _Wrong(Exception):
 class _Checker(Checking):
     def __init__(self, language: Language, problems: Problems, limits: Limits) -> None:
         super().__init__(language, problems, limits)
-        self._requires = True
+        self._requires = self.is_whole = True
 
     def commands(self, nodes: tuple[Node, ...], *, is_top: bool = False) -> tuple[Step, ...]:
         """The steps of a block. An elsif or else belongs to the if before it."""
@@ -88,9 +90,9 @@ class _Checker(Checking):
             self._requires = False
             step = self._command(node)
             if node.name in ("elsif", "else"):
-                if not may_follow:
+                if not may_follow and self.is_whole:
                     self.problem(node.place, f"the {node.name} command has to follow an if or elsif command")
-                elif step is not None and steps:
+                elif may_follow and step is not None and steps:
                     steps[-1][1].append(step)
                 may_follow = node.name == "elsif"
             else:
@@ -101,19 +103,22 @@ class _Checker(Checking):
 
     def _require(self, node: Node, *, is_top: bool) -> None:
         """RFC 5228 section 3.2."""
-        if not is_top or not self._requires:
+        if self.is_whole and not (is_top and self._requires):
             self.problem(node.place, "require may only stand at the top of the script, before every other command")
             return
         if len(node.arguments) != 1 or not isinstance(names := node.arguments[0], Strings):
             self.problem(node.place, "the require command takes one string list: the names of extensions")
+            return
+        if node.tests and not node.has_list and node.tests[0].name not in self.language.tests:
+            self.problem(node.tests[0].place, "missing semicolon ';' after the require command")
         elif node.tests or node.block is not None:
             self.problem(node.place, "the require command accepts no tests and no block")
-        else:
-            for name in names.values:
-                if name in self.language.extensions:
-                    self.extensions |= {name, *_IMPLIED.get(name, ())}
-                else:
-                    self.problem(names.place, f"unknown extension {name[:60]!r}{_near(name, self.language.extensions)}")
+            return
+        for name in names.values:
+            if name in self.language.extensions:
+                self.extensions |= {name, *_IMPLIED.get(name, ())}
+            else:
+                self.problem(names.place, f"unknown extension {name[:60]!r}{_near(name, self.language.extensions)}")
 
     def _command(self, node: Node) -> Step | None:
         """None where there is a problem; the block is looked at in any case."""

@@ -97,7 +97,9 @@ def tokens(script: str, problems: Problems) -> Iterator[Token]:
             yield Token(Kind.STRING, _with_crlf(_STUFFED.sub("", script[position : last.start()])), place)
             position = last.end()
         elif found["rest"] in ('"', "/*"):
-            problems.add(place, "this string has no closing quote" if found["rest"] == '"' else "this comment has no closing */")
+            is_string = found["rest"] == '"'
+            problems.add(place, "this string has no closing quote" if is_string else "this comment has no closing */")
+            problems.hide_others |= is_string
             yield Token(Kind.SIGN, "", place)
             break
         else:

@@ -1,7 +1,8 @@
 """How do the tokens of a script fit together? (RFC 5228 section 8.2)
 
-After a mistake reading goes on behind the command that holds it, so that one run finds them all. Nesting is bounded before it is
-followed, hence the recursion is too.
+After a mistake reading goes on behind the command that holds it, so that one run finds them all. Of a `require` that cannot be
+read the names are taken all the same, since the rest of the script hangs on them. Nesting is bounded before it is followed, hence
+the recursion is too.
 """
 
 from mailward.sieve.lexer import Kind, Token, tokens
@@ -56,10 +57,13 @@ class _Parser:
     def _commands(self, depth: int) -> tuple[Node, ...]:
         commands: list[Node] = []
         while self._next.kind is not Kind.END and not self._is("}"):
+            first = self._at
             try:
                 commands.append(self._command(depth))
             except _Mistake:
                 self._skip()
+                if self._tokens[first].kind is Kind.NAME and self._tokens[first].text == "require":
+                    commands.append(self._names_in(first))
         return tuple(commands)
 
     def _skip(self) -> None:
@@ -75,6 +79,12 @@ class _Parser:
             self._at += 1
             if depth == 0 and self._tokens[self._at - 1].kind is Kind.SIGN and self._tokens[self._at - 1].text in (";", "}"):
                 return
+
+    def _names_in(self, first: int) -> Node:
+        """The require command that could not be read, as far as what was passed over holds strings."""
+        passed = self._tokens[first : self._at]
+        names = tuple(token.text for token in passed if token.kind is Kind.STRING)
+        return Node("require", passed[0].place, (Strings(names, passed[0].place, True),))
 
     def _command(self, depth: int) -> Node:
         first = self._next

@@ -32,10 +32,14 @@ class Enough(Exception):
 
 @dataclass(slots=True)
 class Problems:
-    """The problems of one script, in the order in which they were found; no more than `most` of them."""
+    """The problems of one script, in the order in which they were found; no more than `most` of them.
+
+    hide_others: one of them leaves open what the rest of the script says.
+    """
 
     most: int = 50
     found: list[Problem] = field(default_factory=list)
+    hide_others: bool = False
 
     def add(self, place: Place, text: str) -> None:
         """Take one more. What is wrong at the same place for the same reason is told once. Raises Enough."""

@@ -40,6 +40,32 @@ WRONG = {
         "3:1: the elsif command requires one test, not none",
         "4:1: unknown command 'discrd'; did you mean 'discard'?",
     ],
+    'kep;\nredirect [\nfileint "a";\ndiscrd;': [
+        "1:1: unknown command 'kep'; did you mean 'keep'?",
+        "3:1: expected a string in the list, but found 'fileint'",
+        "4:1: unknown command 'discrd'; did you mean 'discard'?",
+    ],
+    'require ["fileinto" "copy"];\nfileinto :copy 3;': [
+        "1:21: expected ',' or ']' in the list, but found a string",
+        "2:16: the fileinto command expects a string as argument 1 (mailbox), but a number was found",
+    ],
+    'require ["fileinto", "copi";\nfileinto "a";\nkep;': [
+        "1:1: unknown extension 'copi'; did you mean 'copy'?",
+        "1:28: expected ',' or ']' in the list, but found ';'",
+        "3:1: unknown command 'kep'; did you mean 'keep'?",
+    ],
+    'require "fileinto"\nkeep;\nfileinto "a";': ["2:1: missing semicolon ';' after the require command"],
+    # What was not read may be the if that it follows, and the brace that sets require free.
+    "if ( true { keep; }\nelse { stp; }": [
+        "1:11: expected ',' or ')' in the list of tests, but found '{'",
+        "2:8: unknown command 'stp'; did you mean 'stop'?",
+    ],
+    "if true { keep;\nelse { stp; }": [
+        "1:9: this '{' opens a block that no '}' closes",
+        "2:8: unknown command 'stp'; did you mean 'stop'?",
+    ],
+    # Which of the three quotes is one too many?
+    'kep; redirect "a@example.org";\nfileinto a"; discrd;': ["2:11: this string has no closing quote"],
 }
 
 
