@@ -23,6 +23,7 @@ from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.replying import notify_message, vacation_message
 from mailward.sieve.running import Command, Language, Run, Script, Step, Test
 from mailward.sieve.world import Envelope, Location, Nothing, Owner, World
+from support.svtest_judging import spam_percent, virus
 
 _EXTENSION = "vnd.dovecot.testsuite"
 _TEST = re.compile(r'^\s*test\s+"', re.MULTILINE)
@@ -39,6 +40,7 @@ class Mail:
     octets: bytes
     reverse_path: str = ""
     forward_path: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass
@@ -153,6 +155,7 @@ def _set(run: SuiteRun, step: Step) -> None:
         run.edited = None
         run.message = run.received = MessageView(value.encode("utf-8", "surrogateescape"))
         run.world = replace(run.world, envelope=_envelope_of(run.message))
+        _judge(run)
         return
     address = sendable(value.strip("<>"))
     if name == "envelope.from":
@@ -162,6 +165,11 @@ def _set(run: SuiteRun, step: Step) -> None:
     elif name == "envelope.auth":
         envelope = replace(envelope, auth=value)
     run.world = replace(run.world, envelope=envelope)
+
+
+def _judge(run: SuiteRun) -> None:
+    spam, infection = spam_percent(run.config, run.received), virus(run.config, run.received)
+    run.world = replace(run.world, spam_percent=spam, virus=infection)
 
 
 def _envelope_of(message: MessageView) -> Envelope:
@@ -214,16 +222,16 @@ def _execute(run: SuiteRun, step: Step) -> bool:
 def _carry_out(run: SuiteRun, action: Action) -> None:
     reverse_path = run.world.envelope.reverse_path
     match action:
-        case Keep(message=message):
-            run.mailboxes.setdefault("INBOX", []).append(Mail(_octets(run, message)))
-        case FileInto(mailbox=mailbox, message=message, creates=creates):
+        case Keep(message=message, flags=flags):
+            run.mailboxes.setdefault("INBOX", []).append(Mail(_octets(run, message), flags=flags))
+        case FileInto(mailbox=mailbox, message=message, creates=creates, flags=flags):
             name = re.sub("^inbox", "INBOX", mailbox, flags=re.IGNORECASE)
             if creates:
                 run.mailboxes.setdefault(name, [])
             if name not in run.mailboxes:
                 run.errors.append(f"failed to store into mailbox '{mailbox}': Mailbox doesn't exist: {mailbox}")
             else:
-                run.mailboxes[name].append(Mail(_octets(run, message)))
+                run.mailboxes[name].append(Mail(_octets(run, message), flags=flags))
         case Redirect(address=address, message=message):
             run.outbox.append(Mail(_octets(run, message), str(reverse_path), str(address)))
         case Vacation(withheld="", recipient=recipient):
@@ -246,6 +254,7 @@ def _config(run: SuiteRun, step: Step) -> None:
     run.config[run.text(step.string(0))] = run.text(step.string(1)) if len(step.values) == 2 else ""
     address = sendable(run.config.get("sieve_user_email", ""))
     run.world = replace(run.world, owner=Owner((address,) if address else ()))
+    _judge(run)
 
 
 def _message(run: SuiteRun, step: Step) -> bool:
@@ -258,7 +267,7 @@ def _message(run: SuiteRun, step: Step) -> bool:
     if step.number(0) >= len(mails):
         return False
     mail = mails[step.number(0)]
-    run.message = MessageView(mail.octets)
+    run.message, run.flags = MessageView(mail.octets), mail.flags
     if use.name == "smtp":
         reverse_path, forward_path = sendable(mail.reverse_path), sendable(mail.forward_path)
         envelope = Envelope(ReversePath(reverse_path), ForwardPath(forward_path) if forward_path else None)

@@ -9,6 +9,8 @@ from mailward.sieve.running import Checking, Mark, Run, Step, Test
 
 _KEYS = Takes("key list", Shape.STRINGS)
 _VALUE = Takes("value", Shape.STRING)
+_ROUNDING = 1e-6
+"""What floating point may have left off: a third of all is three ninths."""
 _PERIOD_S = 7 * 24 * 3600
 _MOST_PERIOD_S = 30 * 24 * 3600
 
@@ -20,12 +22,13 @@ def _environment(run: Run, step: Step) -> bool:
 
 
 def _spamtest(run: Run, step: Step) -> bool:
-    """RFC 5235 section 3.2: 0 for mail that was not looked at, else 1 to 10, or 0 to 100 with :percent."""
+    """RFC 5235 section 2.1: 0 for mail that was not looked at, 1 where it is clear of spam to 10 where it surely is, and nothing
+    less has 10; or 0 to 100 with :percent."""
     percent = run.world.spam_percent
     if "percent" in step.tags:
         value = 0 if percent is None else round(percent)
     else:
-        value = 0 if percent is None else 1 + round(percent * 9 / 100)
+        value = 0 if percent is None else 1 + int(percent * 9 / 100 + _ROUNDING)
     return matches(run, step, (str(value),), step.strings(0))
 
 

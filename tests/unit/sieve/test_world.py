@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from mailward.formats.message import MessageView
 from mailward.sieve import LANGUAGE, LIMITS, Outcome, compile_script, evaluate
 from mailward.sieve.actions import FileInto
@@ -98,3 +100,21 @@ def test_environment_spam_and_viruses() -> None:
         b' not environment :contains "no" "") { discard; }'
     )
     assert told(evaluate(compile_script(script, LANGUAGE), MessageView(MESSAGE), world)) == ()
+
+
+@pytest.mark.parametrize(
+    ("percent", "value", "shown"),
+    [
+        (None, "0", "0"),
+        (0.0, "1", "0"),
+        (11.0, "1", "11"),
+        (100 / 3, "4", "33"),
+        (99.0, "9", "99"),
+        (100.0, "10", "100"),
+    ],
+)
+def test_ten_is_surely_spam_and_nothing_less_is(percent: float | None, value: str, shown: str) -> None:
+    """RFC 5235 section 2.1: 10 is for a message that definitely contains spam, 2 to 9 for what lies between."""
+    script = f'require ["spamtestplus"]; if allof (spamtest "{value}", spamtest :percent "{shown}") {{ discard; }}'
+    world = replace(WORLD, spam_percent=percent)
+    assert told(evaluate(compile_script(script.encode(), LANGUAGE), MessageView(MESSAGE), world)) == ()
