@@ -16,11 +16,12 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.clauses import number_clause
 from mailward.store.flags import FlagChange
+from mailward.store.planes import WIDTH, pack, unpack
 
-WIDTH = 160
-"""UIDs of a block, which makes it nearly a page of the database."""
 PER_MAILBOX = 1 << 26
 """Numbers of blocks of a mailbox, which are enough for all UIDs: the id of one is PER_MAILBOX * mailbox + (uid - 1) // WIDTH."""
+
+_NOTHING = pack(array("Q", bytes(8 * WIDTH)))
 
 Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
 """uids, flags, modseqs, messages, as `MailboxView` has them."""
@@ -47,7 +48,7 @@ class Block:
 
     @classmethod
     def of_row(cls, id: int, flags: bytes, modseqs: bytes, messages: bytes) -> "Block":
-        return cls(id % PER_MAILBOX * WIDTH + 1, array("Q", flags), array("Q", modseqs), array("Q", messages))
+        return cls(id % PER_MAILBOX * WIDTH + 1, unpack(flags), unpack(modseqs), unpack(messages))
 
     def present(self, uids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         """Those of these UIDs of the block that are there, and their places. uids: ascending."""
@@ -110,8 +111,7 @@ class Blocks:
         for id, cell in zip(ids, cells, strict=True):
             block = self._known[id]
             if block is None:
-                nothing = bytes(8 * WIDTH)
-                block = self._known[id] = Block.of_row(id, nothing, nothing, nothing)
+                block = self._known[id] = Block.of_row(id, _NOTHING, _NOTHING, _NOTHING)
             place = cell.uid - block.first
             block.flags[place], block.modseqs[place], block.messages[place] = cell[1:]
             block.is_changed = True
@@ -138,7 +138,7 @@ class Blocks:
             if any(block.modseqs):
                 self._connection.execute(
                     "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?)",
-                    (id, block.flags.tobytes(), block.modseqs.tobytes(), block.messages.tobytes()),
+                    (id, pack(block.flags), pack(block.modseqs), pack(block.messages)),
                 )
             else:
                 self._connection.execute("DELETE FROM block WHERE id = ?", (id,))
@@ -175,6 +175,21 @@ def load_columns(connection: sqlite3.Connection, mailbox: MailboxId) -> Columns:
     return columns
 
 
+def unreadable(connection: sqlite3.Connection) -> Iterator[tuple[int, list[bytes]]]:
+    """Blocks of which something is damaged: the id of each, and its columns, with nothing in place of the damaged ones."""
+    for id, *columns in connection.execute("SELECT id, flags, modseqs, messages FROM block"):
+        if (sound := [*map(_sound, columns)]) != columns:
+            yield id, sound
+
+
+def _sound(column: bytes) -> bytes:
+    try:
+        unpack(column)
+    except StorageError:
+        return _NOTHING
+    return column
+
+
 class PackedCells:
     """An aggregate function for SQLite, of UID and value: what a block has in one column. For what rows an earlier form has."""
 
@@ -185,4 +200,4 @@ class PackedCells:
         self._values[(uid - 1) % WIDTH] = value
 
     def finalize(self) -> bytes:
-        return self._values.tobytes()
+        return pack(self._values)

@@ -6,18 +6,19 @@ made of a message is made of it again, MODSEQs stand in the log (docs/decisions/
 
 import mmap
 import sqlite3
-from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
-from mailward.store.blocks import PER_MAILBOX, load_columns
+from mailward.store.blocks import PER_MAILBOX, load_columns, unreadable
 from mailward.store.flags import DELETED, SEEN
 from mailward.store.gone import MERGED
 from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
+from mailward.store.planes import WIDTH
+from mailward.store.ranges import unpack_ranges
 from mailward.store.rendered import COLUMNS, render, values_of
 
 COUNTERS = f"""
@@ -100,6 +101,9 @@ _MADE = f"""
 
 def check(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
     """Every problem in words, of a database whose structure is sound. Under the account's lock."""
+    if count := sum(1 for _ in unreadable(connection)):
+        yield f"flags and MODSEQs of up to {WIDTH} messages, which cannot be read: {count}"
+        return  # the rest is worked out from them
     yield from wrong_counters(connection)
     for what, where in _ASSERTIONS:
         count = connection.execute(f"SELECT count(*) FROM {where}").fetchone()[0]  # noqa: S608 - our own words
@@ -136,10 +140,10 @@ def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
     floor: int = connection.execute("SELECT log_floor FROM account").fetchone()[0]
     logged: set[tuple[int, int, int]] = set()
     for mailbox, modseq, kind, uids, added in connection.execute("SELECT * FROM change"):
-        if len(uids) % 4 or (kind == MERGED and len(uids) != 4) or (kind == 1 and len(added) != 2 * len(uids)):
+        if len(uids) % (4 if kind else 8) or (kind == MERGED and len(uids) != 4) or (kind == 1 and len(added) != 2 * len(uids)):
             yield f"the log at MODSEQ {modseq} is damaged"
         elif not kind:
-            logged |= {(mailbox, uid, modseq) for uid in array("I", uids)}
+            logged |= {(mailbox, uid, modseq) for touched in unpack_ranges(uids) for uid in touched}
     entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry JOIN cell USING (mailbox, uid)")
     lost = sum(
         modseq > floor and (mailbox, uid, modseq) not in logged for mailbox, uid, *modseqs in entries for modseq in modseqs

@@ -75,6 +75,10 @@ class FlagChange:
             case "replace":
                 return cls(kept, bits & ~kept)
 
+    def concerns(self, flag: int) -> bool:
+        """Whether it may change this one."""
+        return bool(~self.keep & flag or self.put & flag)
+
     def one(self, value: int) -> int:
         return value & self.keep | self.put
 

@@ -8,7 +8,7 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import compress
+from itertools import chain, compress
 
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import deliveries
@@ -18,6 +18,7 @@ from mailward.store.flags import DELETED, SEEN, FlagChange, bits_of, how_many, m
 from mailward.store.ops import MAX_MESSAGES, Append, Copy, Expunge, OpResult, SetFlags, Undelete
 from mailward.store.packing import count_in
 from mailward.store.packs import Locator
+from mailward.store.ranges import pack_ranges
 from mailward.store.refusals import MailboxFull, NoSuchMailbox
 from mailward.store.rendered import COLUMNS, Rendered, values_of
 from mailward.store.threads import thread_of
@@ -49,7 +50,7 @@ class OpList:
         self._blocks = Blocks(connection)
         self._boxes: dict[MailboxId, Box] = {}
         self._had: dict[MailboxId, int] = {}  # messages before the list
-        self._touched: defaultdict[MailboxId, list[int]] = defaultdict(list)
+        self._touched: defaultdict[MailboxId, list[Sequence[int]]] = defaultdict(list)  # UIDs, by parts
         self._gone: defaultdict[MailboxId, list[tuple[int, int]]] = defaultdict(list)  # (uid, added_modseq)
         self.changed: set[MailboxId] = set()
 
@@ -125,7 +126,7 @@ class OpList:
         box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
         box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)
         box.size_octets += sum(entry[3] for entry in entries)
-        self._touched[box.id] += [entry[0] for entry in entries]
+        self._touched[box.id].append([entry[0] for entry in entries])
         self.touch(box)
 
     def set_flags(self, op: SetFlags) -> OpResult:
@@ -134,24 +135,29 @@ class OpList:
         kept = mask_of(op.kept, box.keywords)
         change = FlagChange.of(op.mode, bits, kept)
         before, modseq = box.modseq, self._modseq or self.numbers.following_modseq
-        found: list[int] = []
-        changed: list[int] = []
+        found: list[Sequence[int]] = []
+        changed: list[Sequence[int]] = []
         refused: list[int] = []
-        for block, uids, places in self._blocks.parts(box.id, sorted(set(op.uids))):
+        for block, uids, places in self._blocks.parts(box.id, op.uids if isinstance(op.uids, range) else sorted(set(op.uids))):
             if op.unchanged_since is not None:
                 is_older = [block.modseqs[place] <= op.unchanged_since for place in places]
                 refused += [uid for uid, older in zip(uids, is_older, strict=True) if not older]
                 uids, places = [*compress(uids, is_older)], [*compress(places, is_older)]
-            found += uids
+            found.append(uids)
             differs, old, new = block.set_flags(places, change, modseq)
-            changed += compress(uids, differs) if 0 in differs else uids
-            box.n_unseen += how_many(old, SEEN) - how_many(new, SEEN)
-            box.n_deleted += how_many(new, DELETED) - how_many(old, DELETED)
+            if 1 in differs:
+                changed.append([*compress(uids, differs)] if 0 in differs else uids)
+            if change.concerns(SEEN):
+                box.n_unseen += how_many(old, SEEN) - how_many(new, SEEN)
+            if change.concerns(DELETED):
+                box.n_deleted += how_many(new, DELETED) - how_many(old, DELETED)
         if changed:
             box.keywords = keywords
             self._touched[box.id] += changed
             self.touch(box)
-        return OpResult(box.id, box.uidvalidity, tuple(found), refused=tuple(refused), modseqs=(before, box.modseq))
+        all_there = isinstance(op.uids, range) and sum(map(len, found)) == len(op.uids)
+        there = op.uids if all_there else tuple(chain.from_iterable(found))  # numbers in a tuple take time, when they are all
+        return OpResult(box.id, box.uidvalidity, there, refused=tuple(refused), modseqs=(before, box.modseq))
 
     def expunge(self, op: Expunge) -> OpResult:
         box = self.box(op.mailbox)
@@ -257,9 +263,9 @@ class OpList:
     def finish(self) -> None:
         """Write counters and log. Nothing may follow."""
         changes: list[tuple[MailboxId, int, int, bytes, bytes]] = []
-        for mailbox, uids in self._touched.items():
-            if uids:
-                changes.append((mailbox, self.modseq, 0, array("I", uids).tobytes(), b""))
+        for mailbox, parts in self._touched.items():
+            if parts:
+                changes.append((mailbox, self.modseq, 0, pack_ranges(parts), b""))
         for mailbox, gone in self._gone.items():
             if gone:
                 gone.sort()

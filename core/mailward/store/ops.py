@@ -3,6 +3,7 @@
 Flags are names ("\\Seen", "$Junk"); UIDs, MODSEQ as RFC 9051 and 7162 have them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -62,7 +63,7 @@ class SetFlags:
     """
 
     mailbox: MailboxId
-    uids: tuple[Uid, ...]
+    uids: Sequence[Uid]
     mode: Mode
     flags: tuple[str, ...]
     unchanged_since: int | None = None
@@ -74,7 +75,7 @@ class Expunge:
     """Remove messages; UIDs that do not exist are passed over. final: `Undelete` is not to bring them back."""
 
     mailbox: MailboxId
-    uids: tuple[Uid, ...]
+    uids: Sequence[Uid]
     final: bool = False
 
 
@@ -92,7 +93,7 @@ class Copy:
     """Copy messages with flags and internal date to `target`; with `move` the originals are expunged in the same transaction."""
 
     mailbox: MailboxId
-    uids: tuple[Uid, ...]
+    uids: Sequence[Uid]
     target: MailboxId
     move: bool = False
 
@@ -259,7 +260,7 @@ class OpResult:
 
     mailbox: MailboxId
     uidvalidity: int = 0
-    uids: tuple[int, ...] = ()
+    uids: Sequence[int] = ()
     sources: tuple[int, ...] = ()
     refused: tuple[int, ...] = ()
     duplicate: bool = False

@@ -11,7 +11,7 @@ from mailward.database import connect, storage_errors, transaction
 from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.store import checking
-from mailward.store.blocks import Blocks, Cell
+from mailward.store.blocks import Blocks, Cell, unreadable
 from mailward.store.index import FILE, LOCK, locked
 from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
@@ -121,6 +121,8 @@ def _mend(connection: sqlite3.Connection, packs: Packs) -> None:
 
 
 def _mend_blocks(connection: sqlite3.Connection) -> None:
+    readable = [(*columns, id) for id, columns in unreadable(connection)]
+    connection.executemany("UPDATE block SET flags = ?, modseqs = ?, messages = ? WHERE id = ?", readable)
     checking.lay_out(connection)
     blocks = Blocks(connection)
     for query in (checking.UNKNOWN_FLAGS, checking.OTHER_CELLS):

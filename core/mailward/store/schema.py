@@ -5,14 +5,15 @@ message has which UID in which mailbox, so that COPY shares content, and `block`
 `change` is the log.
 """
 
-from mailward.store.blocks import PER_MAILBOX, WIDTH, PackedCells
+from mailward.store.blocks import PER_MAILBOX, PackedCells
+from mailward.store.planes import WIDTH
 
 VERSION = 3
 """2 adds which message a delivery made, so that it is found wherever it was moved. 3 adds what OBJECTID, SAVEDATE, THREAD and
 PREVIEW tell of a message, POP3's UIDLs of mail that was moved in, Sieve scripts, what is shared with whom, annotations, what was
 expunged, and packs flags and MODSEQs."""
 
-_OF_FORM_3 = f"""
+_OF_FORM_3 = """
 CREATE INDEX message_by_thread ON message (thread);
 
 -- The thread of each identifier that some message has or names; see store.threads.
@@ -23,10 +24,9 @@ CREATE INDEX thread_id_by_thread ON thread_id (thread);
 -- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along.
 CREATE TABLE common_field (message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL) STRICT;
 
--- See store.blocks. Packed arrays of {WIDTH} native 64 bit integers.
+-- See store.blocks and store.planes.
 CREATE TABLE block (
-    id INTEGER PRIMARY KEY, flags BLOB NOT NULL CHECK (length(flags) = {8 * WIDTH}),
-    modseqs BLOB NOT NULL CHECK (length(modseqs) = {8 * WIDTH}), messages BLOB NOT NULL CHECK (length(messages) = {8 * WIDTH})
+    id INTEGER PRIMARY KEY, flags BLOB NOT NULL, modseqs BLOB NOT NULL, messages BLOB NOT NULL
 ) STRICT;
 
 -- What others may do in a mailbox; see store.grants.
@@ -101,8 +101,8 @@ CREATE TABLE header (message INTEGER PRIMARY KEY, headers BLOB NOT NULL) STRICT;
 -- How many messages that have not been dropped each pack file holds.
 CREATE TABLE pack (id INTEGER PRIMARY KEY, messages INTEGER NOT NULL) STRICT;
 
--- One row for what one list of ops did to one mailbox. gone = 0: uids were added or changed. gone = 1: uids were
--- expunged, with the MODSEQ at which each had been added; gone = 2: the highest of those of long ago, see store.gone. Packed
+-- One row for what one list of ops did to one mailbox. gone = 0: uids were added or changed, see store.ranges. gone = 1: uids
+-- were expunged, with the MODSEQ at which each had been added; gone = 2: the highest of those of long ago, see store.gone. Packed
 -- arrays of native 32 and 64 bit integers.
 CREATE TABLE change (
     mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, gone INTEGER NOT NULL, uids BLOB NOT NULL,
@@ -147,6 +147,8 @@ INSERT INTO block SELECT
     FROM entry GROUP BY 1;
 ALTER TABLE entry DROP COLUMN flags;
 ALTER TABLE entry DROP COLUMN modseq;
+DELETE FROM change WHERE gone = 0;
+UPDATE account SET log_floor = last_modseq;
 """  # noqa: S608 - our own words
 
 _EXPUNGED_BEFORE_FORM_3 = """

@@ -17,6 +17,7 @@ from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
 from mailward.store.gone import MERGED, LongGone
 from mailward.store.packs import Locator
+from mailward.store.ranges import unpack_ranges
 from mailward.store.refusals import NoSuchMailbox
 
 _Row = tuple[Any, ...]
@@ -72,19 +73,24 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
     if known is not None:
         if known.mailbox.highest_modseq == info.highest_modseq:
             return replace(known, mailbox=info)
-        if _logged_since(connection, known.mailbox) <= max(_MOST_MERGED, info.exists // _SHARE_MERGED):
+        most = max(_MOST_MERGED, info.exists // _SHARE_MERGED)
+        if _logged_since(connection, known.mailbox, most) <= most:
             delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
             if delta.is_exact:
                 return replace(_merge(known, delta), mailbox=info, keywords=keywords)
     return MailboxView(info, keywords, *load_columns(connection, mailbox))
 
 
-def _logged_since(connection: sqlite3.Connection, then: MailboxInfo) -> int:
-    """How many changes of a message the log has; after STORE 1:* it would take longer to look at them than to read all anew."""
-    octets: float = connection.execute(
-        "SELECT total(length(uids)) FROM change WHERE mailbox = ? AND modseq > ?", (then.id, then.highest_modseq)
-    ).fetchone()[0]
-    return int(octets) // array("I").itemsize
+def _logged_since(connection: sqlite3.Connection, then: MailboxInfo, most: int) -> int:
+    """How many changes of a message the log has; after STORE 1:* it would take longer to look at them than to read all anew.
+    Counted up to `most`, and somewhat beyond it."""
+    rows = connection.execute("SELECT gone, uids FROM change WHERE mailbox = ? AND modseq > ?", (then.id, then.highest_modseq))
+    count = 0
+    for kind, uids in rows:
+        count += len(uids) // 4 if kind else sum(map(len, unpack_ranges(uids)))
+        if count > most:
+            break
+    return count
 
 
 def _merge(view: MailboxView, delta: Delta) -> MailboxView:
@@ -126,7 +132,8 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
             for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
                 (gone if added <= since else passed).add(uid)
         else:
-            touched |= {*array("I", uids)}
+            for some in unpack_ranges(uids):
+                touched.update(some)
     cells = Blocks(connection).cells(mailbox, sorted(touched))
     if since < connection.execute("SELECT log_floor FROM account").fetchone()[0]:  # old log rows of changes are dropped
         cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))

@@ -11,9 +11,10 @@ import pytest
 
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId, Uid
-from mailward.store.blocks import WIDTH, Blocks, Cell, load_columns
+from mailward.store.blocks import Blocks, Cell, load_columns
 from mailward.store.flags import FlagChange
 from mailward.store.ops import Copy, DeleteMailbox, Expunge, SetFlags
+from mailward.store.planes import WIDTH
 from mailward.store.schema import SCHEMA
 from support import stores
 from support.stores import append

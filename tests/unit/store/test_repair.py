@@ -13,6 +13,7 @@ from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store import annotations
 from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Column
+from mailward.store.blocks import PER_MAILBOX
 from mailward.store.ops import (
     SERVER,
     ActivateScript,
@@ -187,7 +188,8 @@ def test_t_q_13_who_shares_a_mailbox_shares_it_when_it_was_made_from_the_packs(t
         "INSERT INTO mailbox_grant VALUES (99, 'account:b', 'lr')",
         "INSERT INTO mailbox_grant VALUES (1, 'account:b', 'lq')",
         "INSERT INTO annotation VALUES ('', 99, '/private/a', x'00')",
-        "UPDATE block SET messages = zeroblob(length(messages))",
+        "UPDATE block SET messages = zeroblob(9)",
+        "UPDATE block SET messages = x'00'",
     ],
 )
 def test_what_can_be_worked_out_anew_is_mended(tmp_path: Path, statement: str) -> None:
@@ -200,6 +202,24 @@ def test_what_can_be_worked_out_anew_is_mended(tmp_path: Path, statement: str) -
     report = check(tmp_path, repair=True)
     assert report.problems and report.done and not report.left
     assert state(account(tmp_path)) == before
+
+
+@pytest.mark.parametrize("column", ["flags", "modseqs"])
+def test_t_q_13_where_flags_cannot_be_read_the_messages_stay_with_their_uids(tmp_path: Path, column: str) -> None:
+    store = filled(tmp_path)
+    uids = {info.name: list(store.view(info.id).uids) for info in store.mailboxes()}
+    inbox = store.mailbox("INBOX").id
+    store.rest()
+    with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+        connection.execute(f"UPDATE block SET {column} = x'0102' WHERE id / {PER_MAILBOX} = {inbox}")
+    with pytest.raises(StorageError, match="store check --repair"):
+        account(tmp_path).view(inbox)
+    report = check(tmp_path, repair=True)
+    assert "cannot be read: 1" in report.problems[0] and report.done and not report.left
+    again = account(tmp_path)
+    assert {info.name: list(again.view(info.id).uids) for info in again.mailboxes()} == uids
+    assert not any(again.view(inbox).flags) and any(again.view(again.mailbox("Trash").id).flags)
+    assert_whole(again)
 
 
 def test_t_q_13_a_flipped_bit_of_a_record_is_found_wherever_it_is(tmp_path: Path) -> None:

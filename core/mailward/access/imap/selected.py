@@ -184,8 +184,11 @@ class Selected:
             return ranges[0]
         return [place for some in ranges for place in some]
 
-    def uids_at(self, places: Sequence[int]) -> tuple[Uid, ...]:
-        return tuple(cast("Sequence[Uid]", taken(self.uids, places)))  # a call for each would be a tenth of STORE 1:*
+    def uids_at(self, places: Sequence[int]) -> Sequence[Uid]:
+        """A range where they are one, which is much less work for the store."""
+        if isinstance(places, range) and places and self.uids[places[-1]] - self.uids[places[0]] + 1 == len(places):
+            return cast("Sequence[Uid]", range(self.uids[places[0]], self.uids[places[-1]] + 1))
+        return tuple(cast("Sequence[Uid]", taken(self.uids, places)))
 
     def take_own(self, result: OpResult, places: Sequence[int], mode: Mode, flags: tuple[str, ...]) -> bool:
         """Take in what the session itself has stored, where nobody else has changed anything since it was told.
