@@ -18,6 +18,7 @@ from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.model.session import TlsFacts
 from mailward.net.admission import Admission
+from mailward.net.arrival import Arrival
 from mailward.net.compression import Deflate
 from mailward.net.listening import SocketListener
 from mailward.net.patience import Patience, PatienceLimits
@@ -97,7 +98,7 @@ class StreamConnection(asyncio.Protocol):
         self._login_until = 0.0
         self._patience: Patience | None = None
         """With the command that comes in; None between commands."""
-        self._arrived = asyncio.Event()
+        self._arrived = Arrival()
         self._writable = asyncio.Event()
         self._writable.set()
         self._deflate: Deflate | None = None
@@ -118,16 +119,17 @@ class StreamConnection(asyncio.Protocol):
         if self._inbox_octets >= most_octets and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._arrived.set()
+        self._arrived.tell()
 
     def eof_received(self) -> bool | None:
         self._ended = True
-        self._arrived.set()
+        self._arrived.tell()
         return not self._secure
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
-        self._arrived.set()
+        self._arrived.tell()
+        self._arrived.close()
         self._writable.set()
 
     def pause_writing(self) -> None:
@@ -189,9 +191,7 @@ class StreamConnection(asyncio.Protocol):
     async def _received(self) -> bytes:
         until = self._wait_until()  # also where nothing is waited for: how long an answer took is no silence of the client
         if not self._inbox and not self._ended and not self._interrupted:
-            self._arrived.clear()
-            async with asyncio.timeout_at(until):
-                await self._arrived.wait()
+            await self._arrived.wait(until)
         if self._interrupted:
             raise TimeoutError
         octets = b"".join(self._inbox)
@@ -250,7 +250,7 @@ class StreamConnection(asyncio.Protocol):
     def interrupt(self) -> None:
         """Let `receive` end with TimeoutError, now and from now on."""
         self._interrupted = True
-        self._arrived.set()
+        self._arrived.tell()
 
     @property
     def is_interrupted(self) -> bool:

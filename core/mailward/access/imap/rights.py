@@ -1,6 +1,6 @@
 """The rights of RFC 4314: how clients write them, and which of them a flag needs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import SYSTEM_FLAGS
@@ -45,8 +45,10 @@ def needed_for(flag: str) -> str:
     return _NEEDED.get(flag.lower(), "w")
 
 
-def settable(flags: Sequence[str], rights: Rights) -> tuple[str, ...]:
+def settable(flags: tuple[str, ...], rights: Rights) -> tuple[str, ...]:
     """Those of the flags that may be set and cleared."""
+    if rights is EVERY:
+        return flags
     return tuple(flag for flag in flags if needed_for(flag) in rights)
 
 

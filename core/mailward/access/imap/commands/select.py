@@ -50,10 +50,12 @@ async def _select(session: Session, arguments: Arguments, *, examining: bool) ->
     else:
         _tell_unseen(session, selected)
     session.tell_permanent_flags(selected)
-    session.untagged(f"OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid")
-    session.untagged(f"OK [UIDNEXT {view.mailbox.uidnext}] The next UID")
-    session.untagged(f"OK [MAILBOXID ({object_id('F', selected.info.id, here.whose)})] Its name may change, this does not")
-    session.untagged(f"OK [HIGHESTMODSEQ {selected.modseq}] Changes are numbered")
+    session.write(
+        f"* OK [UIDVALIDITY {view.mailbox.uidvalidity}] UIDs are valid\r\n"
+        f"* OK [UIDNEXT {view.mailbox.uidnext}] The next UID\r\n"
+        f"* OK [MAILBOXID ({object_id('F', selected.info.id, here.whose)})] Its name may change, this does not\r\n"
+        f"* OK [HIGHESTMODSEQ {selected.modseq}] Changes are numbered\r\n".encode("ascii")
+    )
     if parameters.resync is not None and parameters.resync.uidvalidity == view.mailbox.uidvalidity:
         await _tell_since(session, selected, parameters.resync)
     return f"[{'READ-ONLY' if read_only else 'READ-WRITE'}] {'EXAMINE' if examining else 'SELECT'} completed"
