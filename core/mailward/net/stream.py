@@ -5,8 +5,10 @@ No command is known here. A protocol's listener says how a session begins and wh
 
 import abc
 import asyncio
+import socket
 import ssl
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -176,8 +178,10 @@ class StreamConnection(asyncio.Protocol):
     async def receive(self, *, within_command: bool = False) -> bytes:
         if not within_command:
             self._patience = None
-        elif self._patience is None:
-            self._patience = Patience(self._settings.patience, asyncio.get_running_loop().time())
+        else:
+            if self._patience is None:
+                self._patience = Patience(self._settings.patience, asyncio.get_running_loop().time())
+            self._acknowledge()
         if self._deflate is None:
             return await self._received()
         await asyncio.sleep(0)  # one packet may become a thousand pieces, and others have their turn between them
@@ -187,6 +191,16 @@ class StreamConnection(asyncio.Protocol):
                 return b""
             self._deflate.feed(compressed)
         return octets
+
+    def _acknowledge(self) -> None:
+        """At once what has come of a command.
+
+        Many clients write a literal and its line end by two calls, and their kernel keeps the second until the first is
+        acknowledged (Nagle's algorithm). Ours would wait 40 ms for an answer to send that along with.
+        """
+        if self._transport is not None and (connection := self._transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):  # it is gone
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     async def _received(self) -> bytes:
         until = self._wait_until()  # also where nothing is waited for: how long an answer took is no silence of the client

@@ -1,6 +1,7 @@
 """How long a client within a command is waited for: its own silence counts, and not the time that an answer takes."""
 
 import asyncio
+import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -45,3 +46,19 @@ async def test_t_imap_15_one_command_takes_an_hour_at_most(connection: StreamCon
     connection._patience.octets_came(25 * 2**20, 100.0)
     connection._patience.expect_content(3590.0, hurried=False)
     assert connection._patience.deadline == 3600.0
+
+
+async def test_part_of_a_command_is_acknowledged_at_once(connection: StreamConnection) -> None:
+    """The kernel of a client that has written a literal keeps the line end behind it until then."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as client:
+        served, _ = listening.accept()
+        with served:
+            served.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            connection._transport = cast(Any, SimpleNamespace(get_extra_info=lambda name: served if name == "socket" else None))
+            client.sendall(b"a APPEND Drafts {3}\r\n")
+            connection.data_received(b"a APPEND Drafts {3}\r\n")
+            await connection.receive()
+            assert not served.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+            connection.data_received(b"hi\r")
+            await connection.receive(within_command=True)
+            assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
