@@ -94,7 +94,7 @@ def delivery_world(
     peer = item.decision.session.get("peer.ip", "")
     return replace(
         world,
-        envelope=replace(world.envelope, auth=item.user),
+        envelope=replace(world.envelope, is_alias=bool(recipient.asked), auth=item.user),
         environment={**world.environment, **({"remote-ip": peer} if peer else {})},
         spam_percent=_spam_percent(copy),
         virus=_virus(item.decision),

@@ -52,7 +52,7 @@ def _vacation(run: Run, step: Step) -> None:
         raise RunProblem("the vacation command may be done once only", step.place)
     envelope, tags = run.world.envelope, step.tags
     mine: list[Address] = list(run.world.owner.addresses)
-    if envelope.forward_path is not None:
+    if envelope.forward_path is not None and not envelope.is_alias:  # else all members of an alias would answer
         mine.append(envelope.forward_path.address)
     also = run.texts(tags["addresses"].strings) if "addresses" in tags else []
     sender = run.text(tags["from"].strings[0]) if "from" in tags else ""

@@ -13,10 +13,13 @@ Location = Literal["personal", "global"]
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Of the message, for this recipient. auth: who sent it, where an authenticated session did (RFC 5228 section 5.4)."""
+    """Of the message, for this recipient. forward_path: as it was asked for. is_alias: it is no address of the owner, but an
+    alias or a catch-all that led there. auth: who sent it, where an authenticated session did (RFC 5228 section 5.4).
+    """
 
     reverse_path: ReversePath = NULL_REVERSE_PATH
     forward_path: ForwardPath | None = None
+    is_alias: bool = False
     auth: str = ""
 
 

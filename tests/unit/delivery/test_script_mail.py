@@ -161,6 +161,15 @@ async def test_t_relay_13_who_is_not_proven_gets_no_reply(place: Place) -> None:
     assert sent(place) == []
 
 
+async def test_mail_to_an_alias_is_answered_by_members_alone_who_call_it_theirs(place: Place) -> None:
+    """RFC 5230 section 4.5: a reply is for mail that names an address of the owner; an alias of many is everybody's."""
+    octets = OCTETS.replace(b"To: ann@", b"To: all@")
+    for arguments, replies in (("", 0), (':addresses "all@example.org"', 1)):
+        place.script(f'require "vacation"; vacation {arguments} "away";')
+        await place.deliver(octets, to(asked="all@example.org"), reverse_path="a@example.net", facts={"spf.result": "pass"})
+        assert len(sent(place)) == replies
+
+
 async def test_junk_is_not_answered_though_the_script_asks_how_it_was_judged(place: Place) -> None:
     place.script(
         'require ["vacation", "spamtest", "fileinto", "relational", "comparator-i;ascii-numeric"];'
