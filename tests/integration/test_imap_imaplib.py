@@ -54,6 +54,14 @@ def test_append_and_fetch_give_the_octets_back(client: imaplib.IMAP4_SSL) -> Non
     assert b"RFC822.SIZE %d" % len(MESSAGE) in rest
 
 
+def test_list_returns_annotations(client: imaplib.IMAP4_SSL) -> None:
+    assert "LIST-METADATA" in client.capabilities
+    client.xatom("SETMETADATA", "INBOX", '(/private/comment "mine")')
+    client._simple_command("LIST", '""', "INBOX", "RETURN (METADATA (/private/comment /shared/comment))")
+    assert client.response("LIST")[1] == [b'(\\HasNoChildren) "/" "INBOX"']
+    assert client.response("METADATA")[1] == [b'"INBOX" (/private/comment "mine" /shared/comment NIL)']
+
+
 def test_parts_of_a_message(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     server.deliver()
     client.select("INBOX")

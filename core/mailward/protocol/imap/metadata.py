@@ -1,4 +1,5 @@
-"""The arguments of GETMETADATA and SETMETADATA (RFC 5464 section 5), and which entries the first of them asks for."""
+"""The arguments of GETMETADATA and SETMETADATA (RFC 5464 section 5), which entries the first of them asks for, and those that
+LIST is to return (RFC 9590)."""
 
 import re
 from collections.abc import Sequence, Sized
@@ -93,8 +94,20 @@ def read_changes(arguments: Arguments) -> tuple[bytes, dict[str, bytes | None]]:
     return mailbox, dict(changes)
 
 
+def read_returned(arguments: Arguments) -> tuple[str, ...]:
+    """What follows METADATA among the return options of LIST (RFC 9590 section 5): names, each once. Raises BadSyntax."""
+    arguments.space()
+    names = arguments.parenthesised(lambda: _read_name(arguments, (_NAME,)))
+    _check_count(names)
+    return tuple(dict.fromkeys(names))
+
+
 def _end(arguments: Arguments, entries: Sized) -> None:
     arguments.end()
+    _check_count(entries)
+
+
+def _check_count(entries: Sized) -> None:
     if len(entries) > MAX_ENTRIES:
         raise BadSyntax("Too many entries")
 

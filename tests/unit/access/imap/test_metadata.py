@@ -198,6 +198,49 @@ async def test_t_dos_16_annotations_have_limits_and_refusals_change_nothing(tmp_
         assert reply[-1].startswith(b"NO [METADATA TOOMANY] ")
 
 
+# --- what LIST returns (RFC 9590) ---
+
+
+async def test_list_returns_the_entries_of_each_mailbox_and_nil_for_what_is_not_there(tmp_path: Path) -> None:
+    """As in its section 4: a level that is no mailbox has none."""
+    async with own(tmp_path) as client:
+        await client.ok("CREATE Clients/One")
+        await client.ok("DELETE Clients")
+        await client.ok('SETMETADATA Clients/One (/shared/vendor/cmu/color "#b71c1c" /private/b ~{3+}\r\n\0\1\2)')
+        entries = '("/shared/vendor/cmu/color" /PRIVATE/B /private/b)'
+        assert await client.ok(f'LIST "" (Archive Clients*) RETURN (METADATA {entries} SUBSCRIBED)') == [
+            b'* LIST (\\HasNoChildren \\Archive \\Subscribed) "/" "Archive"',
+            b'* METADATA "Archive" (/shared/vendor/cmu/color NIL /private/b NIL)',
+            b'* LIST (\\HasChildren \\Noselect) "/" "Clients"',
+            b'* LIST (\\HasNoChildren) "/" "Clients/One"',
+            b'* METADATA "Clients/One" (/shared/vendor/cmu/color "#b71c1c" /private/b ~{3}\r\n\0\1\2)',
+        ]
+        *_, use = await client.ok('LIST "" Sent RETURN (METADATA (/private/specialuse))')
+        assert use == b'* METADATA "Sent" (/private/specialuse "\\\\Sent")'
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["METADATA", "METADATA ()", "METADATA /private/a", "METADATA (/private)", "METADATA (/private/*)",
+     "METADATA (DEPTH 1) (/private/a)", f"METADATA ({' '.join(['/private/a'] * (MAX_ENTRIES + 1))})"],
+)  # fmt: skip
+async def test_list_wants_entries_by_their_whole_names(tmp_path: Path, option: str) -> None:
+    async with own(tmp_path) as client:
+        assert (await client.command(f'LIST "" * RETURN ({option})'))[-1].startswith(b"BAD ")
+
+
+async def test_t_imap_14_list_tells_entries_to_who_may_ask_for_them(tmp_path: Path) -> None:
+    async with alice_and_bob(tmp_path) as (town, alice, bob):
+        await alice.ok('SETMETADATA Work (/shared/comment "ours" /private/color "red")')
+        await bob.ok(f'SETMETADATA {BOX} (/private/color "blue")')
+        command = 'LIST "" "Other Users/*" RETURN (METADATA (/shared/comment /private/color))'
+        told = f'* METADATA {BOX} (/shared/comment "ours" /private/color "blue")'.encode()
+        assert [line for line in await bob.ok(command) if b"METADATA" in line] == [told]
+        grant(town, "l")
+        listed = await bob.ok(command)
+        assert any(BOX.encode() in line for line in listed) and not any(b"METADATA" in line for line in listed)
+
+
 # --- what others share (section 3.3) ---
 
 

@@ -1,31 +1,35 @@
-"""LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, RFC 3348, 5819, 6154, 8440)."""
+"""LIST and LSUB (RFC 3501 section 6.3.8 and 6.3.9, LIST-EXTENDED of RFC 5258, RFC 3348, 5819, 6154, 8440, 9590)."""
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.commands.mailboxes import read_status_items, status_line
+from mailward.access.imap.commands.metadata import values_line
 from mailward.access.imap.reach import OTHERS, Reached
 from mailward.access.imap.rights import shown
 from mailward.access.imap.session import Session
 from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
+from mailward.protocol.imap.metadata import read_returned
 from mailward.protocol.imap.names import Pattern, decode_pattern
 from mailward.store.base import MailboxInfo
 
 SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS"})
+RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA"})
 MAX_PATTERNS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """select: selection options. returned: return options. status: what STATUS is to tell, () for none."""
+    """select: selection options. returned: return options. status: what STATUS is to tell, () for none.
+    metadata: names of annotations, () for none."""
 
     select: frozenset[str]
     patterns: tuple[Pattern, ...]
     returned: frozenset[str]
     status: Sequence[str]
+    metadata: Sequence[str]
 
 
 async def list_(session: Session, arguments: Arguments) -> str:
@@ -61,6 +65,8 @@ def _lines(session: Session, request: _Request) -> Iterator[bytes]:
         yield b"* %b\r\n" % line
         if name in reached and "MYRIGHTS" in request.returned:
             yield b"* %b\r\n" % rights_line(session, reached[name])
+        if name in reached and request.metadata and (values := values_line(session, reached[name], request.metadata)):
+            yield b"* %b\r\n" % values
         if name in reached and request.status and "r" in reached[name].rights:
             yield b"* %b\r\n" % status_line(session, reached[name], request.status)
 
@@ -96,12 +102,15 @@ def _read(session: Session, arguments: Arguments) -> _Request | None:
     else:
         patterns = [arguments.list_mailbox()]
     status: list[str] = []
+    metadata: list[str] = []
 
     def option() -> str:
         word = arguments.atom()
         if word == "STATUS":
             arguments.space()
             status.extend(read_status_items(arguments))
+        elif word == "METADATA":
+            metadata.extend(read_returned(arguments))
         return word
 
     returned: frozenset[str] = frozenset()
@@ -118,7 +127,7 @@ def _read(session: Session, arguments: Arguments) -> _Request | None:
     if patterns == [b""] and not select:
         return None
     named = (Pattern(reference + decode_pattern(pattern, utf8=session.speaks_utf8)) for pattern in patterns)
-    return _Request(select, tuple(named), returned, status)
+    return _Request(select, tuple(named), returned, status, metadata)
 
 
 async def lsub(session: Session, arguments: Arguments) -> str:

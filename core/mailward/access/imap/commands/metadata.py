@@ -1,9 +1,11 @@
-"""GETMETADATA and SETMETADATA (RFC 5464): notes about mailboxes and about the account, to oneself and for all who share one.
+"""GETMETADATA and SETMETADATA (RFC 5464), and what LIST returns of them (RFC 9590): notes about mailboxes and about the
+account, to oneself and for all who share one.
 
 What is /shared lies with the mailbox, what is /private with who wrote it. For the server as a whole there is nothing /shared.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 from mailward.access.imap.commands.mailboxes import CREATED_USES
 from mailward.access.imap.reach import NoPermission, Reached
@@ -28,8 +30,7 @@ async def get_metadata(session: Session, arguments: Arguments) -> str:
     reached = await _find(session, written)
     entries, longest = await session.blocking(lambda: _answer(session, reached, wanted))
     if entries:
-        mailbox = b'""' if reached is None else session.name_octets(reached.info.name)
-        session.untagged(b"METADATA %b (%b)" % (mailbox, entries))
+        session.untagged(_line(session, reached, entries))
     return f"[METADATA LONGENTRIES {longest}] Some are longer" if longest else ""
 
 
@@ -49,9 +50,22 @@ async def _find(session: Session, written: bytes) -> Reached | None:
     if not written:
         return None
     reached = await session.find(session.name_of(written), "l")
-    if reached.rights.isdisjoint(_READING):
+    if not _may_read(reached):
         raise NoPermission("The mailbox is shared without the right to do that")
     return reached
+
+
+def _may_read(reached: Reached) -> bool:
+    return not reached.rights.isdisjoint(_READING)
+
+
+def values_line(session: Session, reached: Reached, names: Sequence[str]) -> bytes:
+    """What LIST returns of a mailbox that may be known of, NIL for an entry that is not there (RFC 9590 section 4): what stands
+    after "* "; b"" where its entries may not be read. Blocks."""
+    if not _may_read(reached):
+        return b""
+    there = _entries(session, reached)
+    return _line(session, reached, _written({name: there.get(name) for name in names}))
 
 
 def _answer(session: Session, reached: Reached | None, wanted: Wanted) -> tuple[bytes, int]:
@@ -60,7 +74,7 @@ def _answer(session: Session, reached: Reached | None, wanted: Wanted) -> tuple[
     most = wanted.max_octets
     told = {name: value for name, value in found.items() if most is None or len(value) <= most}
     longest = max((len(value) for name, value in found.items() if name not in told), default=0)
-    return b" ".join(_name(name.encode("ascii")) + b" " + _value(value) for name, value in told.items()), longest
+    return _written(told), longest
 
 
 def _entries(session: Session, reached: Reached | None) -> dict[str, bytes]:
@@ -106,11 +120,23 @@ def _use(value: bytes) -> str:
     return CREATED_USES.get(use.lower(), "")
 
 
+def _line(session: Session, reached: Reached | None, entries: bytes) -> bytes:
+    """The answer, without "* "."""
+    mailbox = b'""' if reached is None else session.name_octets(reached.info.name)
+    return b"METADATA %b (%b)" % (mailbox, entries)
+
+
+def _written(entries: Mapping[str, bytes | None]) -> bytes:
+    return b" ".join(_name(name.encode("ascii")) + b" " + _value(value) for name, value in entries.items())
+
+
 def _name(octets: bytes) -> bytes:
     """Without quotes where it can be, as in the examples of RFC 5464: some programs read nothing else."""
     return octets if _PLAIN.fullmatch(octets) else string(octets)
 
 
-def _value(octets: bytes) -> bytes:
-    """A string, or a literal8 where it holds a NUL (RFC 3516)."""
+def _value(octets: bytes | None) -> bytes:
+    """A string, or a literal8 where it holds a NUL (RFC 3516); NIL for None."""
+    if octets is None:
+        return b"NIL"
     return b"~{%d}\r\n%b" % (len(octets), octets) if b"\0" in octets else string(octets)
