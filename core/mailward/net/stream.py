@@ -28,7 +28,7 @@ from mailward.net.tls import tls_facts
 
 _PATIENCE = PatienceLimits(command_s=120.0, content_s=120.0, data_octets_per_s=1000.0, session_s=3600.0)
 """A telephone keeps to it that sends a message at half the rate of GPRS; who drips does not (T-IMAP-15, T-DOS-01). Nobody takes
-longer than an hour for one command: what he has announced of a message takes the room of all."""
+longer than an hour for one command: what has come of a message takes the room of all."""
 
 
 @dataclass(frozen=True, slots=True)

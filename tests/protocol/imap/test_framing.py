@@ -1,5 +1,7 @@
 """Where commands end: literals, limits, and that nothing refused is ever read as a command."""
 
+from dataclasses import dataclass, field
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,20 +138,69 @@ def test_t_imap_15_the_message_of_append_may_be_large_but_not_endless() -> None:
     assert event == CommandRefused(b"a", "Literal too long", "TOOBIG")
 
 
+@dataclass
+class FewOctets:
+    """So much room for messages."""
+
+    left: int
+    asked: list[int] = field(default_factory=list)
+    held: int = 0
+
+    def has_room(self, octets: int) -> bool:
+        self.asked.append(octets)
+        return octets <= self.left
+
+    def claim(self, octets: int) -> bool:
+        self.held += octets
+        return self.held <= self.left
+
+    def give_back(self) -> None:
+        self.held = 0
+
+
 def test_t_imap_15_where_there_is_no_room_for_a_message_it_is_passed_over_and_other_literals_are_not() -> None:
-    asked: list[int] = []
-
-    def claim(octets: int) -> bool:
-        asked.append(octets)
-        return False
-
-    framer = Framer(AFTER, claim)
+    room = FewOctets(0)
+    framer = Framer(AFTER, room)
     framer.receive_data(b"a APPEND INBOX {70000}\r\nb APPEND INBOX {7+}\r\nx NOOP\r\r\nc LOGIN {5+}\r\nalice x\r\n")
     for tag in (b"a", b"b"):
         event = framer.next_event()
         assert isinstance(event, CommandRefused) and (event.tag, event.code, event.closes) == (tag, "LIMIT", False)
     assert framer.next_event() == CommandReceived(b"c LOGIN \x00 x", (b"alice",))
-    assert asked == [70000, 7]
+    assert room.asked == [70000, 7]
+
+
+def test_t_dos_06_a_literal_takes_the_room_of_what_has_come_of_it() -> None:
+    room = FewOctets(100)
+    framer = Framer(AFTER, room)
+    framer.receive_data(b"a APPEND INBOX {100}\r\n")
+    assert framer.next_event() == LiteralAwaited()
+    assert room.held == 0
+    for come in (10, 40, 100):
+        framer.receive_data(b"x" * (come - room.held))
+        assert framer.next_event() is None
+        assert room.held == come
+    framer.receive_data(b"\r\n")
+    assert framer.next_event() == CommandReceived(b"a APPEND INBOX \x00", (b"x" * 100,))
+    assert room.held == 100, "it is given back by whoever has carried it out"
+
+
+@pytest.mark.parametrize("sign", [b"", b"+"])
+def test_t_imap_02_of_a_message_that_lost_its_room_while_it_came_no_octet_is_taken_for_a_command(sign: bytes) -> None:
+    room = FewOctets(100)
+    framer = Framer(AFTER, room)
+    framer.receive_data(b"a APPEND INBOX {3+}\r\nabc {90%b}\r\n" % sign)
+    while isinstance(framer.next_event(), LiteralAwaited):
+        pass
+    framer.receive_data(b"\r\nb NOOP\r\n")
+    assert framer.next_event() is None and room.held == 13
+    assert framer.give_up()
+    assert room.held == framer.buffered_octets == 0
+    assert not framer.give_up(), "there is nothing left to give"
+    framer.receive_data(b"\r\nc NOOP".ljust(80, b"x") + b" {5+}\r\nd NOO\r\ne NOOP\r\n")
+    event = framer.next_event()
+    assert isinstance(event, CommandRefused) and (event.tag, event.code, event.closes) == (b"a", "LIMIT", False)
+    assert framer.next_event() == CommandReceived(b"e NOOP", ())
+    assert not framer.give_up(), "all of the command has come"
 
 
 def test_lines_that_are_no_commands() -> None:

@@ -35,24 +35,26 @@ class Hearing(Telling):
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
-        self.framer = Framer(claim=self.claim)
-        self._claimed_octets = 0
+        self.framer = Framer(room=self)
         self.notifier: Notifier | None = None
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watches = Watches(desk.watch, self.note_news)
 
+    def has_room(self, octets: int) -> bool:
+        """Whether so much more of messages could come now."""
+        return self.desk.incoming.has_room(self, octets, self.desk.append_octets)
+
     def claim(self, octets: int) -> bool:
         """Whether there is room in memory for so much more of messages, until the command has been carried out."""
-        if self.account is None or not self.desk.incoming.claim(self.account, octets, self.desk.append_octets):
-            return False
-        self._claimed_octets += octets
-        return True
+        return self.desk.incoming.claim(self, octets, self.desk.append_octets)
 
     def give_back(self) -> None:
         """The messages of the last command are no longer in memory."""
-        if self._claimed_octets and self.account is not None:
-            self.desk.incoming.give_back(self.account, self._claimed_octets)
-        self._claimed_octets = 0
+        self.desk.incoming.give_back(self)
+
+    def give_up(self) -> bool:
+        """Others need the room of a message that is still coming."""
+        return self.framer.give_up()
 
     def note_news(self) -> None:
         """Something is to be told, to a client that waits for it."""

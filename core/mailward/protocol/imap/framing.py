@@ -6,8 +6,8 @@ commands wait in the buffer while an earlier one is carried out.
 
 import enum
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}$")
 _NUMBER_OCTETS = 10
@@ -84,6 +84,37 @@ class CommandRefused:
 FramingEvent = CommandReceived | LineReceived | LiteralAwaited | CommandRefused
 
 
+class Room(Protocol):
+    """In memory, for APPEND's messages."""
+
+    def has_room(self, octets: int) -> bool:
+        """Whether so many more, which are announced, could come now. Nothing is kept for them."""
+        ...
+
+    def claim(self, octets: int) -> bool:
+        """Whether so many more, which have come, may stay until the command has been carried out."""
+        ...
+
+    def give_back(self) -> None:
+        """Nothing is kept of what has come."""
+        ...
+
+
+class _Endless:
+    def has_room(self, octets: int) -> bool:
+        return True
+
+    def claim(self, octets: int) -> bool:
+        return True
+
+    def give_back(self) -> None:
+        pass
+
+
+ENDLESS: Room = _Endless()
+"""There is always room."""
+
+
 class _State(enum.Enum):
     LINE = enum.auto()
     LITERAL = enum.auto()
@@ -92,14 +123,11 @@ class _State(enum.Enum):
 
 
 class Framer:
-    """Octets of a client become events. limits may be replaced between commands.
+    """Octets of a client become events. limits may be replaced between commands. room: asked about APPEND's literals."""
 
-    claim: whether there is room for an APPEND's literal of so many octets, asked before it is read.
-    """
-
-    def __init__(self, limits: Limits = BEFORE_LOGIN, claim: Callable[[int], bool] = lambda _: True) -> None:
+    def __init__(self, limits: Limits = BEFORE_LOGIN, room: Room = ENDLESS) -> None:
         self.limits = limits
-        self._claim = claim
+        self._room = room
         self.plain_line = False
         """The next line is no command (set while IDLE or a SASL exchange runs)."""
         self._buffer = bytearray()
@@ -110,6 +138,8 @@ class Framer:
         self._held = 0
         """Octets of the literals."""
         self._missing = 0
+        self._claimed = 0
+        """Octets of the literal that is coming."""
         self._refusal: CommandRefused | None = None
         self._is_begun = False
         self._head = b""
@@ -132,13 +162,14 @@ class Framer:
         """The next event, None when more octets are needed."""
         while True:
             if self._state is _State.SKIPPING:
-                taken = min(self._missing, len(self._buffer))
-                del self._buffer[:taken]
-                self._missing -= taken
+                self._pass_over()
                 if self._missing:
                     return None
                 self._state = _State.LINE
             elif self._state is _State.LITERAL:
+                if not self._has_claimed():
+                    self.give_up()
+                    continue
                 if len(self._buffer) < self._missing:
                     return None
                 with memoryview(self._buffer) as buffer, buffer[: self._missing] as literal:
@@ -156,6 +187,30 @@ class Framer:
                 event = line if isinstance(line, CommandRefused) else self._on_line(line)
                 if event is not None:
                     return event
+
+    def give_up(self) -> bool:
+        """Keep nothing of the APPEND that is coming; it is refused at its end. False where none is, or all of it has come."""
+        if not self._is_begun or not self._is_append():
+            return False
+        self._refuse(CommandRefused(self._tag(), "Too much is being sent at once, please try again later", "LIMIT"))
+        if self._state is _State.LITERAL:
+            self._state = _State.SKIPPING
+            self._pass_over()
+        return True
+
+    def _has_claimed(self) -> bool:
+        """There is room for what has come of the literal."""
+        came = min(len(self._buffer), self._missing) - self._claimed
+        if not self._is_append() or not came:
+            return True
+        self._claimed += came
+        return self._room.claim(came)
+
+    def _pass_over(self) -> None:
+        """What has come of a literal that is refused."""
+        taken = min(self._missing, len(self._buffer))
+        del self._buffer[:taken]
+        self._missing -= taken
 
     def _line(self) -> bytes | CommandRefused | None:
         end = self._buffer.find(b"\n", self._scanned)
@@ -191,13 +246,13 @@ class Framer:
             octets = _ENDLESS
         if len(self._literals) == MOST_LITERALS:
             self._refuse(CommandRefused(self._tag(), f"At most {MOST_LITERALS} literals in a command", "LIMIT"))
-        if octets > self._room():
+        if octets > self._most_octets():
             self._refuse(CommandRefused(self._tag(), "Literal too long", "TOOBIG" if self._is_append() else "LIMIT"))
-        if self._refusal is None and self._is_append() and not self._claim(octets):
-            self._refuse(CommandRefused(self._tag(), "Too much is being sent at once, please try again later", "LIMIT"))
+        if self._is_append() and not self._room.has_room(octets):
+            self.give_up()
         if self._refusal is not None:
             return self._skip(octets, synchronising)
-        self._missing = octets
+        self._missing, self._claimed = octets, 0
         self._state = _State.LITERAL
         return LiteralAwaited() if synchronising else None
 
@@ -206,6 +261,7 @@ class Framer:
         if self._refusal is None:
             self._refusal = refusal
             self._drop()
+            self._room.give_back()
 
     def _drop(self) -> None:
         self._text.clear()
@@ -215,7 +271,8 @@ class Framer:
     def _is_append(self) -> bool:
         return self.limits.append_octets > 0 and bool(_APPEND.match(self._text))
 
-    def _room(self) -> int:
+    def _most_octets(self) -> int:
+        """Of one more literal."""
         used = len(self._text) + self._held
         if self._is_append():
             # What stands around the messages is bounded by its own limit, and small as a rule.

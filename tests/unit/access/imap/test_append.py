@@ -1,8 +1,10 @@
 """What APPEND stores, and what it does not: binary content (RFC 3516), several messages (RFC 3502), limits."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 
-from mailward.access.imap.incoming import Incoming
+from mailward.access.imap.incoming import SLOW_S, Incoming
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, Limits
 from support.imap import APPEND_OCTETS, Client, Office, settle
@@ -63,7 +65,7 @@ async def test_t_imap_15_a_client_that_leaves_within_a_message_leaves_nothing(of
 
 
 async def test_t_dos_06_of_one_account_two_large_messages_are_under_way_at_once(office: Office) -> None:
-    begun = b"a APPEND INBOX {%d+}\r\nhalf" % APPEND_OCTETS
+    begun = b"a APPEND INBOX {%d+}\r\n" % APPEND_OCTETS + b"y" * (APPEND_OCTETS - 1)
     half_sent = [await Client(office).login() for _ in range(2)]
     for client in half_sent:
         client.wire.feed(begun)
@@ -80,15 +82,75 @@ async def test_t_dos_06_of_one_account_two_large_messages_are_under_way_at_once(
     assert (await third.append("INBOX", b"y" * (APPEND_OCTETS - 2) + b"\r\n")).startswith(b"OK")
 
 
+@dataclass(eq=False)
+class Sender:
+    """A session. comes: its messages have not come whole."""
+
+    incoming: Incoming
+    account: AccountId | None
+    comes: bool = True
+    gave_up: int = 0
+
+    def claim(self, octets: int, message_octets: int = 40) -> bool:
+        return self.incoming.claim(self, octets, message_octets)
+
+    def give_up(self) -> bool:
+        if self.comes:
+            self.gave_up += 1
+            self.incoming.give_back(self)
+        return self.comes
+
+
 def test_t_dos_06_all_accounts_together_have_so_much_under_way() -> None:
     incoming = Incoming(octets=100)
-    ann, bob, cem = AccountId("ann"), AccountId("bob"), AccountId("cem")
-    assert incoming.claim(ann, 80, 40) and incoming.claim(bob, 20, 40)
-    assert not incoming.claim(cem, 1, 40)
-    incoming.give_back(ann, 80)
-    assert not incoming.claim(cem, 81, 90)
-    assert incoming.claim(cem, 80, 40)
-    assert Incoming(octets=10).claim(ann, 40, 40), "one message alone has room"
+    ann, bob, cem = (Sender(incoming, AccountId(name)) for name in ("ann", "bob", "cem"))
+    assert ann.claim(80) and bob.claim(20)
+    assert not cem.claim(1) and not incoming.has_room(cem, 1, 40)
+    incoming.give_back(ann)
+    assert not cem.claim(81, 90)
+    assert incoming.has_room(cem, 80, 40) and cem.claim(80)
+    assert Sender(Incoming(octets=10), AccountId("ann")).claim(40), "one message alone has room"
+    assert not Sender(incoming, None).claim(0), "nobody has logged in"
+
+
+def test_t_dos_01_where_there_is_no_room_the_largest_of_those_that_are_slow_makes_way() -> None:
+    at = [0.0]
+    incoming = Incoming(100, lambda: at[0])
+    ann, bob, cem, dan, eve = (Sender(incoming, AccountId(name)) for name in ("ann", "bob", "cem", "dan", "eve"))
+    cem.comes = False
+    assert ann.claim(30) and bob.claim(20) and cem.claim(40)
+    at[0] = SLOW_S / 2
+    assert dan.claim(10)
+    assert not eve.claim(1), "nobody is slow yet"
+    at[0] = SLOW_S + 1
+    assert incoming.has_room(eve, 25, 40)
+    assert ann.gave_up == 0, "nothing happens for what is announced"
+    assert eve.claim(25)
+    assert [sender.gave_up for sender in (ann, bob, cem, dan)] == [1, 0, 0, 0], "cem's have come: they are being stored"
+    assert not bob.claim(10), "who is slow does not push others out"
+    assert bob.gave_up == 0
+
+
+async def test_t_dos_01_slow_clients_do_not_hold_the_room_of_all(office: Office) -> None:
+    """What they announce takes none, and what they have sent makes way."""
+    at = [0.0]
+    office.desk = replace(office.desk, incoming=Incoming(3 * APPEND_OCTETS // 2, lambda: at[0]))
+    message = b"y" * (APPEND_OCTETS - 2) + b"\r\n"
+    slow = [await Client(office).login(name) for name in ("ann", "bob", "cem")]
+    for client in slow:
+        client.wire.feed(b"a APPEND INBOX {%d+}\r\nhalf" % APPEND_OCTETS)
+        await settle(client)
+    quick = await Client(office).login("dan")
+    assert (await quick.append("INBOX", message)).startswith(b"OK")
+    slow[0].wire.feed(message[: 3 * APPEND_OCTETS // 4])
+    await settle(slow[0])
+    assert (await quick.append("INBOX", message)).startswith(b"NO [LIMIT]")
+    at[0] = SLOW_S + 1
+    assert (await quick.append("INBOX", message)).startswith(b"OK")
+    assert slow[0].session.framer.buffered_octets == 0
+    slow[0].wire.feed(message[3 * APPEND_OCTETS // 4 + 4 :] + b"\r\n")
+    assert (await slow[0].line()).startswith(b"a NO [LIMIT] Too much")
+    assert (await slow[0].append("INBOX", message)).startswith(b"OK"), "the session goes on"
 
 
 async def test_t_imap_15_a_client_that_is_silent_within_a_message_is_not_waited_for(office: Office) -> None:
@@ -97,7 +159,7 @@ async def test_t_imap_15_a_client_that_is_silent_within_a_message_is_not_waited_
     client.wire.feed(b"a APPEND INBOX {100+}\r\nhalf")
     assert await client.line() == b"* BYE Idle for too long"
     await client.task
-    assert office.desk.incoming.claim(AccountId("alice"), 2 * APPEND_OCTETS, APPEND_OCTETS)
+    assert Sender(office.desk.incoming, AccountId("alice")).claim(2 * APPEND_OCTETS, APPEND_OCTETS)
 
 
 def test_t_imap_15_messages_of_nothing_are_bounded() -> None:

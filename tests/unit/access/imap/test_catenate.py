@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.access.imap import catenating
-from mailward.model.ids import AccountId
 from mailward.protocol.imap.urls import BadUrl, read_url
 from support.imap import APPEND_OCTETS, Client, Office
 from support.sharing import Town
@@ -156,13 +155,13 @@ async def test_t_imap_15_a_few_urls_make_no_message_that_is_too_large(office: Of
 
 async def test_t_dos_06_what_urls_name_counts_as_what_is_sent(office: Office) -> None:
     client, _ = await drafts(office)
-    incoming = office.desk.incoming
-    assert incoming.claim(AccountId("alice"), 2 * APPEND_OCTETS - 1, APPEND_OCTETS)
+    other = (await Client(office).login()).session
+    assert other.claim(2 * APPEND_OCTETS - 1)
     assert (await client.command("APPEND INBOX CATENATE (URL /Drafts/;UID=1)"))[-1].startswith(b"NO [LIMIT]")
-    incoming.give_back(AccountId("alice"), 2 * APPEND_OCTETS - 1)
+    other.give_back()
     for _ in range(3):
         assert (await client.command("APPEND INBOX CATENATE (URL /Drafts/;UID=1)"))[-1].startswith(b"OK ")
-    assert incoming.claim(AccountId("alice"), 2 * APPEND_OCTETS, APPEND_OCTETS)
+    assert other.claim(2 * APPEND_OCTETS)
 
 
 async def test_t_imap_14_mail_of_others_comes_by_a_url_only_where_it_can_be_read(tmp_path: Path) -> None:
