@@ -335,6 +335,20 @@ def test_imap4rev2_is_told_nothing_of_recent_messages_and_searches_by_esearch(
     assert client.fetch("1", "(FLAGS)")[1] == [b"1 (FLAGS ())"]
 
 
+def test_a_sort_is_kept_up_to_date(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
+    """CONTEXT=SORT (RFC 5267)."""
+    assert "CONTEXT=SORT" in client.capabilities
+    server.deliver()
+    client.select("INBOX")
+    client.uid("SORT", "RETURN (UPDATE ALL)", "(SUBJECT)", "UTF-8", "ALL")
+    (first,) = client.response("ESEARCH")[1]
+    client.append("INBOX", "", "", b"Subject: early\r\n\r\nx\r\n")
+    (second,) = client.response("ESEARCH")[1]
+    assert isinstance(first, bytes) and isinstance(second, bytes)
+    tag = first.partition(b")")[0]
+    assert (first, second) == (tag + b") UID ALL 1", tag + b") UID ADDTO (1 2)")
+
+
 def test_what_is_switched_off_at_a_listener_is_neither_offered_nor_enabled(tmp_path_factory: pytest.TempPathFactory) -> None:
     off = frozenset({"QRESYNC", "COMPRESS=DEFLATE"})
     server = ImapServer(tmp_path_factory.mktemp("i"), ImapSettings(capabilities_off=off))

@@ -133,6 +133,8 @@ class Contents:
         kept = self._column(name, read, places)
         if kept is None or kept.values is None:
             return [*read(taken(self.selected.messages, places))]
+        if not kept.ranks and len(places) * _FEW < len(kept.values):
+            return _at(kept.values, places)
         if not kept.ranks:
             rank = {text: rank for rank, text in enumerate(sorted(set(kept.values)))}
             kept.ranks = [*map(rank.__getitem__, kept.values)]

@@ -1,17 +1,21 @@
-"""Searches of which a client is told what is found, and no longer found, when messages change (CONTEXT=SEARCH of RFC 5267)."""
+"""Searches and sorts of which a client is told what is found, and no longer found, when messages change (CONTEXT=SEARCH and
+CONTEXT=SORT of RFC 5267)."""
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.searching import Search, looks
+from mailward.access.imap.selected import without
 from mailward.access.imap.session import Session
+from mailward.access.imap.sorting import in_order_among
 from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import set_text
 from mailward.protocol.imap.search import Age, And, Key, Not, Numbers, Or
+from mailward.protocol.imap.sorting import Criterion
 
 MOST_CONTEXTS = 4
 """Of one session."""
@@ -24,12 +28,21 @@ _TOO_MUCH = "Too much has changed at once, please search again"
 
 @dataclass(slots=True)
 class _Context:
-    """uid: UIDs are told, not sequence numbers. found: UIDs, in order. looks: keys that look into messages, 1 at least."""
+    """uid: UIDs are told, not sequence numbers. found: UIDs, in the order of the criteria, ascending without any. looks: keys
+    and criteria that look into messages, 1 at least."""
 
     key: Key
     looks: int
     uid: bool
+    criteria: Sequence[Criterion]
     found: "array[int]"
+
+    def places_of(self, uids: Collection[int]) -> list[int]:
+        """Where in `found` those of the UIDs are that are there, ascending."""
+        if self.criteria:
+            return [place for place, uid in enumerate(self.found) if uid in uids]
+        places = ((bisect_left(self.found, uid), uid) for uid in sorted(uids))
+        return [place for place, uid in places if place < len(self.found) and self.found[place] == uid]
 
 
 class Contexts:
@@ -39,8 +52,13 @@ class Contexts:
         self._session = session
         self._contexts: dict[str, _Context] = {}
 
-    def begin(self, key: Key, places: Sequence[int], *, uid: bool) -> None:
-        """By the command under way. Where that cannot be, the client is told so, and has the results all the same."""
+    @property
+    def count(self) -> int:
+        return sum(len(context.found) for context in self._contexts.values())
+
+    def begin(self, key: Key, places: Sequence[int], *, uid: bool, criteria: Sequence[Criterion] = ()) -> None:
+        """By the command under way, with what it found, in the order of the criteria. Where that cannot be, the client is told
+        so, and has the results all the same."""
         tag = self._session.tag.decode("ascii")
         if len(self._contexts) == MOST_CONTEXTS or tag in self._contexts:
             self._refuse(tag, "There are too many, or one of that tag")
@@ -50,7 +68,8 @@ class Contexts:
             self._refuse(tag, "What such a search finds changes without any change of a message")
         else:
             uids = self._session.mailbox.uids
-            self._contexts[tag] = _Context(key, max(looks(key), 1), uid, array("I", [uids[place] for place in places]))
+            found = array("I", [uids[place] for place in places])
+            self._contexts[tag] = _Context(key, max(looks(key) + len(criteria), 1), uid, criteria, found)
 
     def cancel(self, tags: Sequence[str]) -> None:
         """Raises No."""
@@ -58,11 +77,9 @@ class Contexts:
             raise No(f"Nothing is told of {len(unknown)} of them")
 
     def gone(self, uids: Sequence[int], numbers: Sequence[int]) -> Iterator[bytes]:
+        number_of = dict(zip(uids, numbers, strict=True))
         for tag, context in self._contexts.items():
-            removed = {uid: number for uid, number in zip(uids, numbers, strict=True) if _has(context.found, uid)}
-            if removed:
-                context.found = array("I", [uid for uid in context.found if uid not in removed])
-                yield _line(tag, context.uid, "REMOVEFROM", [*(removed if context.uid else removed.values())])
+            yield from _removed(tag, context, context.places_of(number_of), number_of)
 
     async def changed(self, places: Sequence[int], first_new: int) -> None:
         session = self._session
@@ -76,7 +93,7 @@ class Contexts:
         contents = Contents(session.desk.shelf, session.store, session.mailbox)
         search = Search(contents, session.here.owner, session.desk.now(), session.progress)
         try:
-            lines = await session.blocking(lambda: [*self._look(search, looked_at)])
+            lines = await session.blocking(lambda: [*self._look(search, contents, looked_at)])
         except StorageError:
             self._end("What has changed cannot be read")
             raise
@@ -85,17 +102,18 @@ class Contexts:
         if any(len(context.found) > MOST_FOUND for context in self._contexts.values()):
             self._end(_TOO_MUCH)
 
-    def _look(self, search: Search, places: Sequence[int]) -> Iterator[bytes]:
+    def _look(self, search: Search, contents: Contents, places: Sequence[int]) -> Iterator[bytes]:
         """What is to be told. Blocks. Raises StorageError."""
-        uids = self._session.mailbox.uids
+        uids = contents.selected.uids
+        number_of = {uids[place]: place + 1 for place in places}
         for tag, context in self._contexts.items():
-            before, now = {*context.found}, {*search.among(context.key, places)}
-            added = [place for place in places if place in now and uids[place] not in before]
-            removed = [place for place in places if place not in now and uids[place] in before]
-            context.found = array("I", sorted((before | {uids[place] for place in added}) - {uids[place] for place in removed}))
-            for word, some in (("ADDTO", added), ("REMOVEFROM", removed)):
-                if some:
-                    yield _line(tag, context.uid, word, [uids[place] if context.uid else place + 1 for place in some])
+            now = {uids[place] for place in search.among(context.key, places)}
+            before = context.places_of(number_of)
+            added = now.difference(context.found[at] for at in before)
+            yield from _removed(tag, context, [at for at in before if context.found[at] not in now], number_of)
+            if added:
+                context.found = array("I", _with(contents, context, added))
+                yield _line(tag, context, "ADDTO", _runs(context, context.places_of(added)), number_of)
 
     def _end(self, why: str) -> None:
         for tag in self._contexts:
@@ -106,14 +124,39 @@ class Contexts:
         self._session.untagged(f'NO [NOUPDATE "{tag}"] {why}')
 
 
-def _has(found: "array[int]", uid: int) -> bool:
-    place = bisect_left(found, uid)
-    return place < len(found) and found[place] == uid
+def _with(contents: Contents, context: _Context, added: Collection[int]) -> Sequence[int]:
+    """What is found together with these UIDs."""
+    if context.criteria:
+        return in_order_among(contents, context.found, added, context.criteria)
+    return sorted([*context.found, *added])
 
 
-def _line(tag: str, uid: bool, word: str, numbers: Sequence[int]) -> bytes:
-    """At position 0: the results of SEARCH have no order of their own (RFC 5267 section 4.3.2)."""
-    return f'* ESEARCH (TAG "{tag}"){" UID" if uid else ""} {word} (0 {set_text(numbers)})\r\n'.encode("ascii")
+def _removed(tag: str, context: _Context, places: Sequence[int], number_of: Mapping[int, int]) -> Iterator[bytes]:
+    """The last ones first, so that each position is right when the client comes to it."""
+    if places:
+        yield _line(tag, context, "REMOVEFROM", _runs(context, places)[::-1], number_of)
+        context.found = without(context.found, places)
+
+
+def _runs(context: _Context, places: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
+    """Places that follow each other in what is found: the position of the first, from 1 upwards, and the UIDs of all. Results of
+    SEARCH have no order of their own, so all of them are at position 0 (RFC 5267 section 4.3.2)."""
+    if not context.criteria:
+        return [(0, [context.found[place] for place in places])]
+    runs = list[tuple[int, list[int]]]()
+    for place in places:
+        if not runs or place + 1 != runs[-1][0] + len(runs[-1][1]):
+            runs.append((place + 1, []))
+        runs[-1][1].append(context.found[place])
+    return [*runs]
+
+
+def _line(
+    tag: str, context: _Context, word: str, runs: Sequence[tuple[int, Sequence[int]]], number_of: Mapping[int, int]
+) -> bytes:
+    """number_of: the sequence number of each UID."""
+    sets = (f"{position} {set_text(uids if context.uid else [number_of[uid] for uid in uids])}" for position, uids in runs)
+    return f'* ESEARCH (TAG "{tag}"){" UID" if context.uid else ""} {word} ({" ".join(sets)})\r\n'.encode("ascii")
 
 
 def _hangs_on_messages_alone(key: Key) -> bool:

@@ -36,7 +36,7 @@ _MOST_COPIED = 100_000
 """Messages whose arrays are copied on the event loop, which takes a millisecond or two."""
 
 
-def _without(values: "array[int]", places: Sequence[int]) -> "array[int]":
+def without(values: "array[int]", places: Sequence[int]) -> "array[int]":
     """The values but those at these places, which are in order."""
     if len(places) > _PIECEWISE:
         stays = bytearray(b"\1" * len(values))
@@ -265,7 +265,7 @@ class Selected:
         """Of these, in order. Highest number first, so that each number is right when it is told."""
         places = [*self._places(reversed(uids))]
         columns = (self.uids, self.flags, self.modseqs, self.messages)
-        self.uids, self.flags, self.modseqs, self.messages = (_without(column, places[::-1]) for column in columns)
+        self.uids, self.flags, self.modseqs, self.messages = (without(column, places[::-1]) for column in columns)
         self._are_shared = False
         self._gone.clear()
         return tuple(place + 1 for place in places)

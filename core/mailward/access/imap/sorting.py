@@ -1,8 +1,10 @@
 """Messages in the order that SORT asks for (RFC 5256 section 3): a stable sort a key, the last one first. Runs in a thread."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
+from math import isqrt
 
 from mailward.access.imap.contents import Contents
 from mailward.protocol.imap.sorting import Criterion, SortKey
@@ -27,6 +29,28 @@ def in_order(contents: Contents, places: Sequence[int], criteria: Sequence[Crite
     name = " ".join(f"{criterion.key} {criterion.reverse}" for criterion in criteria)
     order = contents.once(f"sort {name}", places, lambda: array("I", _order(contents, places, criteria)).tobytes())
     return [places[at] for at in array("I", order)]
+
+
+def in_order_among(contents: Contents, order: Sequence[int], new: Collection[int], criteria: Sequence[Criterion]) -> list[int]:
+    """UIDs in the order of the criteria together with new ones. Few new ones are compared with few of many: with the first of
+    every so many, and then with those behind the one that they follow (T-DOS-08)."""
+
+    def among(*some: Iterable[int]) -> list[int]:
+        uids = sorted(chain(*some))
+        return [uids[at] for at in _order(contents, [*map(contents.selected.place_from, uids)], criteria)]
+
+    step = isqrt(len(order)) or 1
+    starts = {order[at]: at for at in range(0, len(order), step)}
+    found: list[int] = []
+    segment, following = order[:0], list[int]()
+    for uid in (*among(starts, new), None):
+        if uid is not None and uid not in starts:
+            following.append(uid)
+            continue
+        found += among(segment, following) if following else segment
+        if uid is not None:
+            segment, following = order[starts[uid] : starts[uid] + step], []
+    return found
 
 
 def _order(contents: Contents, places: Sequence[int], criteria: Sequence[Criterion]) -> list[int]:

@@ -55,8 +55,14 @@ class Progress:
 class KeptResults(Protocol):
     """Of searches whose results the client is kept up to date of (RFC 5267)."""
 
+    @property
+    def count(self) -> int:
+        """How many results there are of all of them."""
+        ...
+
     def gone(self, uids: Sequence[int], numbers: Sequence[int]) -> Iterator[bytes]:
-        """What is to be told before these messages are told to be expunged. numbers: sequence numbers, of each; both ascend."""
+        """What is to be told before these messages are told to be expunged. numbers: sequence numbers, of each; both ascend.
+        All results are looked through."""
         ...
 
     async def changed(self, places: Sequence[int], first_new: int) -> None:
@@ -179,8 +185,8 @@ class Telling(Voice):
         is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not is_long
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
-        if self.contexts is not None:
-            await self.tell_lines(self.contexts.gone(changed.vanished, changed.expunged[::-1]), len(changed.expunged))
+        if self.contexts is not None and changed.vanished:
+            await self.tell_lines(self.contexts.gone(changed.vanished, changed.expunged[::-1]), self.contexts.count)
         await self.tell_lines(self._gone_lines(changed), len(changed.expunged))
         if changed.exists is not None:
             self.tell_exists(selected)

@@ -1,5 +1,5 @@
 """What SEARCH asks for, as a tree of values (RFC 3501 section 6.4.4, RFC 5032, MODSEQ of RFC 7162, RFC 8474, RFC 8514), and the
-answer it wants (RFC 4731, RFC 5182, RFC 9394)."""
+answer it wants (RFC 4731, RFC 5182, RFC 5267, RFC 9394)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -15,9 +15,8 @@ MAX_DEPTH = 64
 MAX_BODY_KEYS = 8
 """BODY and TEXT read every message they are asked about."""
 CHARSETS = ("US-ASCII", "UTF-8")
-RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
-CONTEXT_OPTIONS = frozenset({"UPDATE", "CONTEXT"})
-"""Of SEARCH alone (RFC 5267 section 4). The second is a hint that the search will be asked again."""
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT"})
+"""Beside PARTIAL. The last is a hint that the same will be asked again (RFC 5267 section 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +162,8 @@ def read_keys(arguments: Arguments) -> Key:
     return _keys(arguments)
 
 
-def read_returns(arguments: Arguments, more: frozenset[str] = frozenset()) -> Returns:
-    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1). more: options beside those that all have."""
+def read_returns(arguments: Arguments) -> Returns:
+    """`RETURN (MIN COUNT) ` when it comes next; () is ALL (RFC 4731 section 3.1)."""
     if not arguments.take(b"RETURN "):
         return Returns()
     page: Page | None = None
@@ -176,7 +175,7 @@ def read_returns(arguments: Arguments, more: frozenset[str] = frozenset()) -> Re
             if page is not None:
                 raise BadSyntax("PARTIAL may stand once")
             page = read_page(arguments)
-        elif word not in RETURN_OPTIONS | more:
+        elif word not in RETURN_OPTIONS:
             raise BadSyntax("There is no such result option")
         return word
 

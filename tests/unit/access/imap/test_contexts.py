@@ -1,17 +1,20 @@
-"""CONTEXT=SEARCH (RFC 5267): a client that keeps what it is told of a search has what a new search would find."""
+"""CONTEXT=SEARCH and CONTEXT=SORT (RFC 5267): a client that keeps what it is told has what a new search or sort would find."""
 
 import random
 import re
+import threading
+from collections.abc import Collection
 
 import pytest
 
-from mailward.access.imap import contexts
+from mailward.access.imap import contexts, telling
 from mailward.access.imap.searching import Search
 from mailward.model.errors import StorageError
 from support.imap import Client, Office, settle
 from support.imap_view import numbers
 
 UPDATE = re.compile(rb'\* ESEARCH \(TAG "(\w+)"\)( UID)? (ADDTO|REMOVEFROM) \(0 ([\d:,]+)\)')
+ORDER_UPDATE = re.compile(rb'\* ESEARCH \(TAG "(\w+)"\)( UID)? (ADDTO|REMOVEFROM) \(([\d:, ]+)\)')
 EXPUNGE = re.compile(rb"\* (\d+) EXPUNGE")
 
 
@@ -43,6 +46,43 @@ class Kept:
                 self.found = {each - (each > number) for each in self.found}
 
 
+class KeptOrder:
+    """What a client holds to be the order of one sort. tag: of the sort."""
+
+    def __init__(self, tag: str, order: list[int], *, uid: bool) -> None:
+        self.tag, self.order, self.uid = tag, order, uid
+
+    def hear(self, replies: list[bytes]) -> None:
+        """As RFC 5267 sections 4.3.3 and 4.3.4 have it: each set is put in or taken out at its position, one after another."""
+        for reply in replies:
+            if (told := ORDER_UPDATE.fullmatch(reply)) and told[1].decode() == self.tag:
+                assert bool(told[2]) == self.uid
+                words = told[4].split()
+                for position, some in zip(map(int, words[::2]), map(numbers, words[1::2]), strict=True):
+                    assert position >= 1
+                    if told[3] == b"ADDTO":
+                        self.order[position - 1 : position - 1] = some
+                    else:
+                        assert self.order[position - 1 : position - 1 + len(some)] == some
+                        del self.order[position - 1 : position - 1 + len(some)]
+            elif (gone := EXPUNGE.fullmatch(reply)) and not self.uid:
+                number = int(gone[1])
+                assert number not in self.order, "REMOVEFROM comes before EXPUNGE"
+                self.order = [each - (each > number) for each in self.order]
+
+
+async def sorted_by(client: Client, asked: str, *, uid: bool) -> list[int]:
+    (found,) = await client.ok(f"{'UID ' if uid else ''}SORT {asked}")
+    return [*map(int, found.split()[2:])]
+
+
+async def kept_order(client: Client, asked: str, *, uid: bool) -> KeptOrder:
+    order = await sorted_by(client, asked, uid=uid)
+    replies = await client.ok(f"{'UID ' if uid else ''}SORT RETURN (UPDATE COUNT CONTEXT) {asked}")
+    assert replies == [f'* ESEARCH (TAG "{client.tag}") {"UID " if uid else ""}COUNT {len(order)}'.encode()]
+    return KeptOrder(client.tag, order, uid=uid)
+
+
 async def searched(client: Client, keys: str, *, uid: bool) -> set[int]:
     replies = await client.ok(f"{'UID ' if uid else ''}SEARCH {keys}")
     (found,) = [reply for reply in replies if reply.startswith(b"* SEARCH")]
@@ -60,7 +100,7 @@ async def kept(client: Client, keys: str, *, uid: bool) -> Kept:
 async def two(office: Office, messages: int = 8) -> tuple[Client, Client]:
     first, second = await Client(office).login(), await Client(office).login()
     for n in range(messages):
-        await first.append("INBOX", b"Subject: s%d\r\n\r\nbody %d\r\n" % (n, n % 2))
+        await first.append("INBOX", b"Subject: s%d\r\n\r\nbody %d\r\n" % (5 * n % 8, n % 2))
     for client in (first, second):
         await client.ok("SELECT INBOX")
     return first, second
@@ -85,6 +125,61 @@ async def test_what_is_told_makes_what_a_search_would_find(office: Office, seed:
         for keys, one in held:
             one.hear(replies)
             assert one.found == await searched(first, keys, uid=one.uid), keys
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_told_of_a_sort_makes_what_a_new_one_would_be(office: Office, seed: int) -> None:
+    """CONTEXT=SORT: whoever changes what, adds some or expunges some, in an order of its own or with many equal ones."""
+    chance = random.Random(seed)
+    first, second = await two(office, 12)
+    asked = ("(REVERSE SUBJECT) UTF-8 UNSEEN", "(SIZE REVERSE ARRIVAL) UTF-8 NOT DELETED", "(REVERSE ARRIVAL) UTF-8 ALL")
+    held = [(each, await kept_order(first, each, uid=chance.random() < 0.5)) for each in asked]
+    told = 0
+    for _ in range(40):
+        client = chance.choice((first, second))
+        await second.ok("NOOP")
+        last = max(len(await searched(client, "ALL", uid=False)), 1)
+        flag, sign = chance.choice(("\\Seen", "\\Deleted")), chance.choice(("+", "-"))
+        some = ",".join(str(chance.randint(1, last)) for _ in range(3))
+        changes = [b"STORE %b %bFLAGS (%b)" % (some.encode(), sign.encode(), flag.encode())] * 3
+        subject = b"Subject: s%d\r\n\r\nx" % chance.randint(0, 9)
+        append = b"".join(b" {%d+}\r\n%b" % (len(octets), octets) for octets in (subject, subject + b"x"))
+        replies = await client.command(chance.choice((*changes, b"APPEND INBOX" + append, b"EXPUNGE")))
+        replies = [*(replies if client is first else []), *await first.ok("NOOP")]
+        told += sum(ORDER_UPDATE.fullmatch(reply) is not None for reply in replies)
+        for each, one in held:
+            one.hear(replies)
+            assert one.order == await sorted_by(first, each, uid=one.uid), each
+    assert told > 20
+
+
+async def test_places_of_a_sort_are_told_in_runs(office: Office) -> None:
+    """RFC 5267 sections 4.3.3 and 4.3.4: positions are from 1 upwards, each as it is when the ones before it are done."""
+    first, _ = await two(office, 6)  # by subject 1 6 3 5 2 4
+    await first.ok("UID SORT RETURN (UPDATE) (SUBJECT) UTF-8 UNSEEN")
+    told = f'* ESEARCH (TAG "{first.tag}") UID '
+    assert f"{told}REMOVEFROM (5 2 2 6,3)".encode() in await first.ok("STORE 2:3,6 +FLAGS (\\Seen)")
+    assert f"{told}ADDTO (2 6,3 5 2)".encode() in await first.ok("STORE 2:3,6 -FLAGS (\\Seen)")
+    await first.ok("STORE 1,4 +FLAGS (\\Deleted)")
+    replies = await first.ok("EXPUNGE")
+    assert replies == [f"{told}REMOVEFROM (6 4 1 1)".encode(), b"* 4 EXPUNGE", b"* 1 EXPUNGE"]
+
+
+async def test_t_dos_08_many_results_are_looked_through_in_a_thread(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = await two(office)
+    await first.ok("SORT RETURN (UPDATE) (SUBJECT) UTF-8 ALL")
+    threads = set[int]()
+    places_of = contexts._Context.places_of
+
+    def noted(context: contexts._Context, uids: Collection[int]) -> list[int]:
+        threads.add(threading.get_ident())
+        return places_of(context, uids)
+
+    monkeypatch.setattr(contexts._Context, "places_of", noted)
+    monkeypatch.setattr(telling, "MANY", 7)
+    await first.ok("STORE 1 +FLAGS (\\Deleted)")
+    assert ORDER_UPDATE.fullmatch((await first.ok("EXPUNGE"))[0])
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_who_is_in_idle_is_told_at_once(office: Office) -> None:
@@ -134,11 +229,6 @@ async def test_a_search_whose_results_change_by_themselves_is_answered_once(offi
     answer, refusal = await first.ok(f"SEARCH RETURN (UPDATE COUNT) {keys}")
     assert answer.startswith(f'* ESEARCH (TAG "{first.tag}") COUNT '.encode())
     assert refusal.startswith(f'* NO [NOUPDATE "{first.tag}"] '.encode())
-
-
-async def test_results_of_sort_have_places_and_are_not_kept(office: Office) -> None:
-    first, _ = await two(office)
-    assert (await first.command("SORT RETURN (UPDATE) (ARRIVAL) UTF-8 ALL"))[-1].startswith(b"BAD ")
 
 
 async def test_t_dos_06_08_contexts_have_limits(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

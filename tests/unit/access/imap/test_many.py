@@ -90,7 +90,7 @@ async def test_t_dos_08_what_a_large_mailbox_loses_is_taken_out_beside_the_loop(
 def test_what_is_left_is_the_same_by_pieces_and_by_values(places: set[int], most: int) -> None:
     values = array("Q", range(1000, 1081))
     with patch.object(selected, "_PIECEWISE", most * 40):
-        assert [*selected._without(values, sorted(places))] == [value for value in values if value - 1000 not in places]
+        assert [*selected.without(values, sorted(places))] == [value for value in values if value - 1000 not in places]
 
 
 @pytest.mark.parametrize(

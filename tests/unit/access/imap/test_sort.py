@@ -1,5 +1,6 @@
 """SORT (RFC 5256 section 3), SORT=DISPLAY (RFC 5957), ESORT (RFC 5267)."""
 
+from collections.abc import Iterable, Sequence
 from functools import cmp_to_key
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.sorting import in_order
+from mailward.access.imap.sorting import in_order, in_order_among
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.sorting import Criterion, SortKey, read_criteria
@@ -93,11 +94,42 @@ def test_each_key_decides_where_those_before_it_are_equal(ordering: Contents, cr
     assert in_order(ordering, places, criteria) == sorted(places, key=cmp_to_key(compared))
 
 
+@given(
+    st.lists(st.builds(Criterion, st.sampled_from(list(COLUMNS)), st.booleans()), min_size=1, max_size=2),
+    st.lists(st.sampled_from(["before", "new", "neither"]), min_size=60, max_size=60),
+)
+@settings(deadline=None)
+def test_new_ones_come_into_an_order_where_sorting_all_puts_them(
+    ordering: Contents, criteria: list[Criterion], which: list[str]
+) -> None:
+    uids = [*zip(ordering.selected.uids, which, strict=True)]
+    order = in_order(ordering, [uid - 1 for uid, word in uids if word == "before"], criteria)
+    together = in_order(ordering, [uid - 1 for uid, word in uids if word != "neither"], criteria)
+    new = {uid for uid, word in uids if word == "new"}
+    assert in_order_among(ordering, [place + 1 for place in order], new, criteria) == [place + 1 for place in together]
+
+
+def test_t_dos_08_a_new_one_is_compared_with_few_of_many(ordering: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    criteria = [Criterion("SUBJECT"), Criterion("ARRIVAL", reverse=True)]
+    *order, last = [place + 1 for place in in_order(ordering, range(60), criteria)]
+    compared = list[int]()
+    values, ranks = ordering.numbers, ordering.ranks
+
+    def numbers(column: Column, places: Sequence[int]) -> Iterable[int]:
+        compared.append(len(places))
+        return values(column, places)
+
+    monkeypatch.setattr(ordering, "numbers", numbers)
+    assert in_order_among(ordering, order, [last], criteria) == [*order, last]
+    assert len(compared) == 2 and max(compared) <= 10
+    assert ranks("subject_key", lambda _: iter(()), [0, 1, 2]) != [0, 1, 2], "few texts are not ranked"
+
+
 @pytest.fixture(scope="module")
 def ordering(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     office = Office(tmp_path_factory.mktemp("sort"))
     store = office.store.open(AccountId("alice"))
     inbox = store.mailbox("INBOX").id
-    for at, octets in MAIL * 3:
+    for at, octets in MAIL * 20:
         store.apply([Append(inbox, octets, Arguments(b'"' + at.encode() + b'"').date_time())])
     return Contents(Shelf(), store, Selected(store.view(inbox), read_only=True))

@@ -13,7 +13,6 @@ from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.search import (
-    CONTEXT_OPTIONS,
     Key,
     Returns,
     SearchRefused,
@@ -47,20 +46,25 @@ async def uid_search(session: Session, arguments: Arguments) -> str:
 
 async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     arguments.space()
-    returns = read_returns(arguments, CONTEXT_OPTIONS)
+    returns = read_returns(arguments)
     if session.is_rev2 and not returns.options:
         returns = Returns(frozenset({"ALL"}))  # RFC 9051 section 6.4.4
     found = await find(session, arguments, read_search, returns, uid=uid)
     answer(session, "SEARCH", found, returns, uid=uid)
     if "UPDATE" in returns.options:
-        if not isinstance(session.contexts, Contexts):
-            session.contexts = Contexts(session)
-        session.contexts.begin(found.key, found.places, uid=uid)
+        contexts_of(session).begin(found.key, found.places, uid=uid)
     return ""
 
 
+def contexts_of(session: Session) -> Contexts:
+    """What the client is kept up to date of."""
+    if not isinstance(session.contexts, Contexts):
+        session.contexts = Contexts(session)
+    return session.contexts
+
+
 async def cancel_update(session: Session, arguments: Arguments) -> str:
-    """No more is told of what these searches find (RFC 5267 section 4.3.4)."""
+    """No more is told of what these commands found (RFC 5267 section 4.3.4)."""
     tags: list[str] = []
     while not tags or not arguments.is_at_end:
         arguments.space()

@@ -1,8 +1,8 @@
-"""SORT and UID SORT (RFC 5256, SORT=DISPLAY of RFC 5957, ESORT of RFC 5267)."""
+"""SORT and UID SORT (RFC 5256, SORT=DISPLAY of RFC 5957, ESORT and CONTEXT=SORT of RFC 5267)."""
 
 from dataclasses import replace
 
-from mailward.access.imap.commands.search import answer, contents_of, find
+from mailward.access.imap.commands.search import answer, contents_of, contexts_of, find
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order
 from mailward.protocol.imap.arguments import Arguments
@@ -26,4 +26,6 @@ async def _sort(session: Session, arguments: Arguments, *, uid: bool) -> str:
     contents = contents_of(session)
     order = await session.blocking(lambda: in_order(contents, found.places, criteria))
     answer(session, "SORT", replace(found, places=order), returns, uid=uid)
+    if "UPDATE" in returns.options:
+        contexts_of(session).begin(found.key, order, uid=uid, criteria=criteria)
     return ""
