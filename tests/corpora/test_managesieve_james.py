@@ -77,6 +77,6 @@ def _compare(step: Step, word: str, data: list[str]) -> None:
     if wanted and "{" not in wanted[0]:  # capabilities have values of our own, under TLS there is no STARTTLS, the order is free
         names = [re.sub(r"^(\"[A-Z]+\").*", r"\1", line) for line in wanted if "STARTTLS" not in line]
         wanted, lines = sorted(names), sorted(re.sub(r"^(\"[A-Z]+\").*", r"\1", line) for line in lines)
-        lines = [line for line in lines if line not in ('"MAXREDIRECTS"', '"NOTIFY"', '"OWNER"') or line in wanted]
+        lines = [line for line in lines if line not in ('"EXTLISTS"', '"MAXREDIRECTS"', '"NOTIFY"', '"OWNER"') or line in wanted]
     for line, pattern in zip(lines, wanted, strict=True):
         assert re.fullmatch(pattern, line) or line == pattern, f"{step.command}: {line!r} is not {pattern!r}"

@@ -12,6 +12,7 @@ from mailward.delivery.passes import Passes
 from mailward.delivery.redirecting import Redirecting
 from mailward.delivery.reporting import SpooledReports
 from mailward.delivery.script_allowance import ScriptAllowance
+from mailward.delivery.script_lists import ScriptLists
 from mailward.delivery.script_mail import ScriptMail
 from mailward.delivery.script_memory import ScriptMemory
 from mailward.delivery.scripted import Scripted
@@ -20,6 +21,7 @@ from mailward.directory.aliases import Alias, MayPass, Meaning, NoEnd, Way, anyb
 from mailward.directory.forwarding import Forwarding
 from mailward.disk import Disk
 from mailward.formats.srs import Srs
+from mailward.lists import ListStore
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord
 from mailward.model.evidence import FactValue
@@ -86,12 +88,15 @@ def to(address: str = "ann@example.org", **said: object) -> QueuedRecipient:
 
 @dataclass
 class Place:
-    """A life of both processes; another Place of the same folder is the next life. accounts: what each may send in an hour."""
+    """A life of both processes; another Place of the same folder is the next life. accounts: what each may send in an hour.
+    lists: names of `kept_lists` that scripts may ask, by their URIs.
+    """
 
     folder: Path
     clock: Clock = field(default_factory=Clock)
     ledger: Ledger = field(default_factory=Ledger)
     accounts: HourlyLimits = field(default_factory=HourlyLimits)
+    lists: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = EmbeddedStore(self.folder / "accounts", Disk(), NoHints())
@@ -108,9 +113,11 @@ class Place:
         memory = ScriptMemory(self.values)
         self.sent = Hourly(self.accounts)
         self.sender = ScriptMail(redirecting, mail, memory, ScriptAllowance(self.sent), directory, self.clock, loop)
-        self.scripted = Scripted(None, self.store, directory, self.clock)
+        self.kept_lists = ListStore(self.folder / "lists.sqlite")
+        lists = ScriptLists(self.lists, self.kept_lists)
+        self.scripted = Scripted(None, self.store, directory, self.clock, None, lists)
         self.first = self._manager(self.smtp, self.scripted)
-        self.sending = Scripted(None, self.store, directory, self.clock, self.sender)
+        self.sending = Scripted(None, self.store, directory, self.clock, self.sender, lists)
         self.second = self._manager(self.queue, self.sending)
         self.passes = Passes(self.agenda, (self.second,))
 

@@ -19,6 +19,7 @@ from mailward.sieve.endings import RunProblem, Stop
 from mailward.sieve.evaluate import outcome_of
 from mailward.sieve.language import LANGUAGE
 from mailward.sieve.limits import LIMITS
+from mailward.sieve.lists import list_name
 from mailward.sieve.matching import MATCHING, check_matching, matches
 from mailward.sieve.replying import notify_message, vacation_message
 from mailward.sieve.running import Command, Language, Run, Script, Step, Test
@@ -26,6 +27,7 @@ from mailward.sieve.world import Envelope, Location, Nothing, Owner, World
 from support.svtest_judging import spam_percent, virus
 
 _EXTENSION = "vnd.dovecot.testsuite"
+_LIST_NAME = re.compile("sieve_extlists_list/([^/]+)/name")
 _TEST = re.compile(r'^\s*test\s+"', re.MULTILINE)
 
 
@@ -62,9 +64,19 @@ class _Outside(Nothing):
     mailboxes: dict[str, list[Mail]] = field(default_factory=dict)
 
     annotations: dict[tuple[str, str], str] = field(default_factory=dict)
+    lists: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def mailbox_exists(self, name: str) -> bool:
         return name in self.mailboxes
+
+    def has_list(self, name: str) -> bool:
+        return name in self.lists
+
+    def is_listed(self, name: str, value: str) -> bool:
+        return value in self.lists[name]
+
+    def listed_addresses(self, name: str, most: int) -> list[str]:
+        return sorted(self.lists[name])[:most]
 
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         return self.annotations.get((mailbox or "", name))
@@ -80,7 +92,9 @@ class SuiteRun(Run):
     def __init__(self, script: Script, folder: Path) -> None:
         self.mailboxes: dict[str, list[Mail]] = {}
         self.annotations: dict[tuple[str, str], str] = {}
-        world = World(outside=_Outside(folder=folder, mailboxes=self.mailboxes, annotations=self.annotations))
+        self.lists: dict[str, frozenset[str]] = {}
+        outside = _Outside(folder=folder, mailboxes=self.mailboxes, annotations=self.annotations, lists=self.lists)
+        world = World(outside=outside)
         super().__init__(script, MessageView(b"\r\n"), world, SUITE, replace(LIMITS, actions=10_000))
         self.folder = folder
         self.config: dict[str, str] = {}
@@ -255,6 +269,16 @@ def _config(run: SuiteRun, step: Step) -> None:
     address = sendable(run.config.get("sieve_user_email", ""))
     run.world = replace(run.world, owner=Owner((address,) if address else ()))
     _judge(run)
+    for setting in run.config:
+        if found := _LIST_NAME.fullmatch(setting):
+            file = run.config.get(f"sieve_extlists_list/{found[1]}/dict/file/path", "")
+            run.lists[list_name(run.config[setting]) or ""] = _listed(Path(file))
+
+
+def _listed(file: Path) -> frozenset[str]:
+    """A dictionary of Dovecot is lines of keys and values in turn."""
+    keys = file.read_text().splitlines()[::2] if file.is_file() else []
+    return frozenset(key.removeprefix("priv/sieve/extlists/") for key in keys)
 
 
 def _message(run: SuiteRun, step: Step) -> bool:

@@ -147,7 +147,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         "version", "hostname", "user", "data", "policies", "plugins", "tls", "dns", "listeners", "routes", "relay_domains",
         "verify_recipients", "full_mailbox", "pop3_retrieved", "share_with_anyone", "outbound", "limits", "processes",
-        "decisions", "quarantine", "expunged", "imapsieve",
+        "decisions", "quarantine", "expunged", "imapsieve", "sieve_lists",
     ),
     "tls": ("certificate", "key"),
     "dns": ("servers",),
@@ -173,8 +173,8 @@ class Config:
     routes: domain, or "*" for all others -> None to discard, or where its mail goes. relay_domains: those whose mail is taken
     from anybody though their mailboxes are elsewhere. verify_recipients: one of VERIFYING, are they asked for there first?
     smtp_processes: how many take mail. decisions_kept_s, expunged_kept_s: how long records of decisions, and expunged mail, are
-    kept. isolated_plugins: no setting;
-    those that the server itself gave a process of their own.
+    kept. sieve_lists: names of kept lists, by the URIs by which scripts ask them. isolated_plugins: no setting; those that the
+    server itself gave a process of their own.
     """
 
     path: Path
@@ -200,6 +200,7 @@ class Config:
     expunged_kept_s: float = EXPUNGED_KEPT_S
     share_with_anyone: str = "off"
     imapsieve: ImapSieve | None = None
+    sieve_lists: Mapping[str, str] = field(default_factory=dict)
     isolated_plugins: frozenset[str] = frozenset()
 
     @property

@@ -45,6 +45,7 @@ from mailward.model.errors import ConfigError, PolicyError, Problem
 from mailward.model.tls import TlsLevel
 from mailward.quarantine import UsersRelease
 from mailward.sieve import IMAP_LANGUAGE, ScriptError, compile_script
+from mailward.sieve.lists import list_name
 from mailward.store.base import EXPUNGED_KEPT_S
 
 MOST_GREET_DELAY_S = 30.0
@@ -132,6 +133,7 @@ class _Reader(ValueReader):
             expunged_kept_s=self._kept_s(root, "expunged", EXPUNGED_KEPT_S, "mail is"),
             quarantine=self._quarantine(root),
             imapsieve=self._imapsieve(root),
+            sieve_lists=self._sieve_lists(root),
         )
 
     def _kept_s(self, root: Node, key: str, usual_s: float, what: str) -> float:
@@ -180,6 +182,20 @@ class _Reader(ValueReader):
             self.problems += [Problem(f"{path}:{one.place}", "imapsieve.script", one.text) for one in error.problems]
             return None
         return ImapSieve(path, text, found)
+
+    def _sieve_lists(self, root: Node) -> dict[str, str]:
+        node, found = root.at("sieve_lists"), dict[str, str]()
+        for text, item in (node.mapping if node is not None else {}).items():
+            uri = list_name(text)
+            if uri is None:
+                self.wrong(
+                    item, "sieve_lists", f"'{text}' is no URI of a list", "Write one such as tag:example.org,2026:partners."
+                )
+            elif not isinstance(item.value, str) or not item.value:
+                self.wrong(item, f"sieve_lists.{text}", "the name of a list that mailward list keeps was expected")
+            else:
+                found[uri] = item.value
+        return found
 
     def _causes(self, node: Node) -> Iterator[str]:
         for item in self.items_of(node, "users_release"):

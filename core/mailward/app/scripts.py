@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from mailward.app.accounts import opened_store
 from mailward.app.config import Config
+from mailward.app.script_lists import script_lists
 from mailward.delivery.script_world import outside_of, world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
@@ -40,13 +41,14 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
     """
     with closing(Directory(config.directory_file)) as directory:
         addresses = directory.addresses_of(account.id)
+    lists = script_lists(config)
     script, view, now = compile_script(text, LANGUAGE), store.view(store.mailbox(mailbox).id), datetime.now(UTC)
     newest = list(zip(view.uids, view.messages, strict=True))[: -most - 1 : -1]
     for uid, message in newest:
         read = MessageView(store.octets(message))
         path = read.field("Return-Path")
         reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
-        world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now))
+        world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now, lists))
         outcome = evaluate(script, read, world)
         if path is None:
             outcome = _of_unknown_sender(outcome)

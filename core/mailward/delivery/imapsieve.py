@@ -24,6 +24,7 @@ from mailward import __version__
 from mailward.api.services import Clock
 from mailward.delivery.filing import MOST_MAILBOXES, made_mailbox
 from mailward.delivery.imapsieve_turns import Turns
+from mailward.delivery.script_lists import ScriptLists
 from mailward.delivery.script_time import ScriptTime
 from mailward.delivery.script_world import outside_of
 from mailward.delivery.scripted import Addresses
@@ -101,16 +102,19 @@ class Sender(Protocol):
 
 
 class ImapScripts:
-    """`access.imap.desk.Scripts`. setting: None for no script.
+    """`access.imap.desk.Scripts`. setting: None for no script. lists: that it may ask.
 
     Scripts run one after another: the commands of each account in their order, and of all accounts in turn, so that one waits for
     a step of each of the others, and not for all that these have done (T-DOS-16).
     """
 
-    def __init__(self, setting: Setting | None, directory: Addresses, sender: Sender, clock: Clock) -> None:
+    def __init__(
+        self, setting: Setting | None, directory: Addresses, sender: Sender, clock: Clock, lists: ScriptLists | None = None
+    ) -> None:
         self._directory = directory
         self._sender = sender
         self._clock = clock
+        self._lists = lists
         self._time = ScriptTime()
         self._told = Rates(1, 60.0)
         self._turns = Turns()
@@ -238,7 +242,7 @@ class ImapScripts:
             "imap.mailbox": event.mailbox_name,
             "imap.changedflags": " ".join(event.changed_flags),
         }
-        outside = outside_of(met.store, self._clock.now())
+        outside = outside_of(met.store, self._clock.now(), self._lists)
         world = World(owner=Owner(met.addresses), outside=outside, environment=environment, flags=met.flags)
         return evaluate(script, met.view, world, IMAP_LANGUAGE)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mailward import __version__
 from mailward.delivery.mda import Copy
+from mailward.delivery.script_lists import ScriptLists
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
@@ -25,9 +26,12 @@ NO_IMAP_USER = {"imap.user": "", "imap.email": ""}
 class _Outside:
     """`sieve.world.Outside` of one account. at: in the zone of the owner, which is this machine's."""
 
-    def __init__(self, store: AccountStore, at: datetime, is_marked: Callable[[str], bool] | None) -> None:
+    def __init__(
+        self, store: AccountStore, at: datetime, lists: ScriptLists | None, is_marked: Callable[[str], bool] | None
+    ) -> None:
         self._store = store
         self._at = at
+        self._lists = lists
         self._is_marked = is_marked
 
     def now(self) -> datetime:
@@ -49,6 +53,15 @@ class _Outside:
     def is_marked(self, key: str) -> bool:
         return self._is_marked is not None and self._is_marked(key)
 
+    def has_list(self, name: str) -> bool:
+        return self._lists is not None and self._lists.has(name)
+
+    def is_listed(self, name: str, value: str) -> bool:
+        return self._lists is not None and self._lists.holds(name, value, self._at)
+
+    def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
+        return None if self._lists is None else self._lists.addresses(name, most, self._at)
+
     def script(self, location: Location, name: str) -> bytes | None:
         """There are no scripts of everybody's."""
         found = self._store.script(name) if location == "personal" else None
@@ -69,9 +82,11 @@ class _Outside:
             return None
 
 
-def outside_of(store: AccountStore, at: datetime, is_marked: Callable[[str], bool] | None = None) -> Outside:
-    """store: of the script's owner. at: aware. is_marked: what earlier runs have noted, None for nothing."""
-    return _Outside(store, at.astimezone(), is_marked)
+def outside_of(
+    store: AccountStore, at: datetime, lists: ScriptLists | None, is_marked: Callable[[str], bool] | None = None
+) -> Outside:
+    """store: of the script's owner. at: aware. lists: None for none. is_marked: what earlier runs noted, None for nothing."""
+    return _Outside(store, at.astimezone(), lists, is_marked)
 
 
 def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address], outside: Outside) -> World:
@@ -85,12 +100,17 @@ def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address],
 
 
 def delivery_world(
-    copy: Copy, store: AccountStore, addresses: Sequence[Address], at: datetime, is_marked: Callable[[str], bool] | None
+    copy: Copy,
+    store: AccountStore,
+    addresses: Sequence[Address],
+    at: datetime,
+    lists: ScriptLists | None,
+    is_marked: Callable[[str], bool] | None,
 ) -> World:
     """As `world_of`, with all that is known of a delivery: who submitted it, from where it came, and how it was judged."""
     item, recipient = copy.item, copy.recipient
     paths = item.reverse_path_of(copy.index), recipient.asked or recipient.forward_path
-    world = world_of(*paths, addresses, outside_of(store, at, is_marked))
+    world = world_of(*paths, addresses, outside_of(store, at, lists, is_marked))
     peer = item.decision.session.get("peer.ip", "")
     return replace(
         world,

@@ -16,6 +16,7 @@ import structlog
 from mailward.api.services import Clock
 from mailward.delivery.filing import Filing, Filings
 from mailward.delivery.mda import Copy
+from mailward.delivery.script_lists import ScriptLists
 from mailward.delivery.script_time import PROCESSOR_S_PER_HOUR, ScriptTime
 from mailward.delivery.script_world import delivery_world
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
@@ -122,10 +123,16 @@ class Sender(Protocol):
 
 
 class Scripted:
-    """A sorter behind which scripts are asked. sender: None where others send."""
+    """A sorter behind which scripts are asked. sender: None where others send. lists: that scripts may ask, None for none."""
 
     def __init__(
-        self, sorter: Sorting | None, store: MailStore, directory: Addresses, clock: Clock, sender: Sender | None = None
+        self,
+        sorter: Sorting | None,
+        store: MailStore,
+        directory: Addresses,
+        clock: Clock,
+        sender: Sender | None = None,
+        lists: ScriptLists | None = None,
     ) -> None:
         self._time = ScriptTime()
         self._sorter = sorter
@@ -133,6 +140,7 @@ class Scripted:
         self._directory = directory
         self._clock = clock
         self._sender = sender
+        self._lists = lists
 
     def sort(self, copies: Sequence[Copy]) -> Sequence[Sorted]:
         """As `Sorter.sort`. A copy whose script has something sent is for the queue process where this is another one."""
@@ -193,9 +201,8 @@ class Scripted:
             return None
         if sender is None and script.extensions & _REMEMBERING:
             return ForQueue()
-        world = delivery_world(
-            met.copy, met.store, addresses, self._clock.now(), None if sender is None else partial(sender.is_marked, met)
-        )
+        is_marked = None if sender is None else partial(sender.is_marked, met)
+        world = delivery_world(met.copy, met.store, addresses, self._clock.now(), self._lists, is_marked)
         return evaluate(script, met.message, world)
 
 

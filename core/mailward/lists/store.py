@@ -16,7 +16,7 @@ from typing import Literal, cast
 from mailward.database import Database, log_of
 from mailward.lists.entries import Change, Changed, KeptEntry, ListError, Remark
 from mailward.model.errors import StorageError
-from mailward.policy.entries import ListType
+from mailward.policy.entries import ListType, entries_holding
 from mailward.policy.lists import KeptEntries
 
 MOST_ENTRIES = 1_000_000
@@ -101,6 +101,19 @@ class ListStore:
         with self._reading() as connection:
             row = None if connection is None else connection.execute(asked, (name, value, now.timestamp())).fetchone()
         return None if row is None else KeptEntry(*_told(row))
+
+    def holds(self, name: str, values: Iterable[str], now: datetime) -> bool:
+        """Is any of these values on the list, as conditions of policies ask it? An entry itself is.
+
+        Nothing is on a list that is not there.
+        """
+        asked = "SELECT 1 FROM entry WHERE list = ? AND value = ? AND expires_at > ?"
+        with self._reading() as connection:
+            if connection is None:
+                return False
+            row = connection.execute("SELECT type FROM list WHERE name = ?", (name,)).fetchone()
+            wanted = (entry for value in values if row for entry in entries_holding(cast(ListType, row[0]), value))
+            return any(connection.execute(asked, (name, entry, now.timestamp())).fetchone() for entry in wanted)
 
     def changes(self, name: str, limit: int) -> tuple[Change, ...]:
         """The newest first."""

@@ -18,6 +18,8 @@ from mailward.model.address import Address
 ListType = Literal["address", "domain", "network", "hash", "text"]
 
 _PLAIN_LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]+")
+_DOMAIN_CHARACTERS = 255
+"""No domain is longer (RFC 1035 section 2.3.4)."""
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
 
 
@@ -81,6 +83,21 @@ def normalised(type: ListType, text: str) -> str:
     return _NORMALISE[type](text)
 
 
+def entries_holding(type: ListType, value: str) -> tuple[str, ...]:
+    """All entries by which a value would be listed, itself the first and the widest last."""
+    found = [value]
+    with suppress(EntryError):
+        found.append(normalised(type, value))
+    if type == "domain" and len(value) <= _DOMAIN_CHARACTERS:
+        domain = _composed(value).lower()
+        found += (domain[place:] for place, sign in enumerate(domain) if sign == "." and place)
+    if type == "network":
+        with suppress(ValueError):
+            address = ipaddress.ip_address(value)
+            found += (str(ipaddress.ip_network((address, size), strict=False)) for size in range(address.max_prefixlen, -1, -1))
+    return tuple(dict.fromkeys(found))
+
+
 class Entries:
     """The content of one list, made for fast questions. Raises nothing at a value that is no address, domain or network."""
 
@@ -115,21 +132,7 @@ class Entries:
 
     def holding(self, value: str) -> tuple[str, ...]:
         """The entries by which a value is listed, and the one that it is itself; the widest last."""
-        found = [value] if value in self._exact else []
-        with suppress(EntryError):
-            found.append(normalised(self.type, value))
-        if self.type == "domain":
-            parent = self._parent_of(_composed(value).lower())
-            while parent is not None:
-                found.append(parent)
-                parent = self._parent_of(parent[1:])
-        if self.type == "network":
-            with suppress(ValueError):
-                address = ipaddress.ip_address(value)
-                found += (
-                    str(ipaddress.ip_network((address, size), strict=False)) for size in range(address.max_prefixlen, -1, -1)
-                )
-        return tuple(entry for entry in dict.fromkeys(found) if entry in self._exact)
+        return tuple(entry for entry in entries_holding(self.type, value) if entry in self._exact)
 
     def _in_networks(self, value: str) -> bool:
         try:

@@ -6,12 +6,16 @@ from mailward.sieve.addresses import sendable
 from mailward.sieve.arguments import Shape, TagRule, Takes
 from mailward.sieve.endings import RunProblem
 from mailward.sieve.flags import FLAGS, flags_of
+from mailward.sieve.lists import found_list
 from mailward.sieve.mailboxes import check_mailbox, check_use, is_use, problem_of_mailbox
+from mailward.sieve.matching import check_list
 from mailward.sieve.running import Checking, Command, Run, Step
 from mailward.sieve.text import Text
 
 _COPY = TagRule("copy", extension="copy")
 """RFC 3894: the implicit keep stays."""
+_LIST = TagRule("list", extension="extlists")
+"""RFC 6134 section 2.3: to everybody on it; each counts as a redirect."""
 _PLACE = (
     FLAGS,
     TagRule("create", extension="mailbox"),
@@ -69,6 +73,17 @@ def _check_fileinto(checking: Checking, step: Step) -> None:
 
 def _redirect(run: Run, step: Step) -> None:
     written = run.text(step.string(0))
+    if "list" not in step.tags:
+        _send_on(run, step, written)
+        return
+    addresses = run.outside.listed_addresses(found_list(run, written), run.limits.redirects + 1)
+    if addresses is None:
+        raise RunProblem(f"the list {written[:80]!r} has no addresses on it", step.place)
+    for address in addresses:  # where nobody is on it, the message stays
+        _send_on(run, step, address)
+
+
+def _send_on(run: Run, step: Step, written: str) -> None:
     address = sendable(written)
     if address is None:
         raise RunProblem(f"the redirect command cannot send to {written[:60]!r}", step.place)
@@ -83,7 +98,9 @@ def _redirect(run: Run, step: Step) -> None:
 
 def _check_redirect(checking: Checking, step: Step) -> None:
     text = step.string(0)
-    if text.constant is not None and sendable(text.constant) is None:
+    if "list" in step.tags:
+        check_list(checking, text)
+    elif text.constant is not None and sendable(text.constant) is None:
         checking.problem(text.place, f"the redirect command cannot send to {text.constant[:60]!r}, which is not one address")
 
 
@@ -108,7 +125,7 @@ COMMANDS = (
         check=_check_fileinto,
         do=_fileinto,
     ),
-    Command("redirect", (Takes("address", Shape.STRING),), (_COPY,), check=_check_redirect, do=_redirect),
+    Command("redirect", (Takes("address", Shape.STRING),), (_COPY, _LIST), check=_check_redirect, do=_redirect),
     Command("discard", do=_discard),
     Command("reject", _REASON, extension="reject", do=_reject),
     Command("ereject", _REASON, extension="ereject", do=_reject),

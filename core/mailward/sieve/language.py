@@ -13,6 +13,7 @@ from mailward.sieve import (
     flags,
     header_tests,
     include,
+    lists,
     mailboxes,
     mime,
     notify,
@@ -61,6 +62,7 @@ def _language(without: Set[str] = frozenset(), also: Set[str] = frozenset()) -> 
         *notify.TESTS,
         *surroundings.TESTS,
         *include.TESTS,
+        *lists.TESTS,
     )
     words = (*commands, *tests)
     extensions = {word.extension for word in words} | {tag.extension for word in words for tag in word.tags}

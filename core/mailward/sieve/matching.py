@@ -7,6 +7,7 @@ from typing import Any
 from mailward.sieve.arguments import Shape, TagRule
 from mailward.sieve.comparing import ALWAYS_THERE, COMPARATORS, Comparator
 from mailward.sieve.endings import RunProblem
+from mailward.sieve.lists import list_name, listed
 from mailward.sieve.regexes import RegexError, check_regex, cost_of_regex, search_regex
 from mailward.sieve.running import Checking, Run, Step
 from mailward.sieve.text import Text
@@ -20,6 +21,7 @@ MATCHING = (
     TagRule("regex", "match-type", extension="regex"),
     TagRule("count", "match-type", Shape.STRING, "relational"),
     TagRule("value", "match-type", Shape.STRING, "relational"),
+    TagRule("list", "match-type", extension="extlists"),
 )
 """The tags of every test that compares."""
 
@@ -52,17 +54,26 @@ def check_matching(checking: Checking, step: Step) -> None:
         relation = kind.strings[0].constant
         if relation is None or relation.lower() not in _RELATIONS:
             checking.problem(kind.place, f"the tag ':{kind.name}' wants one of {', '.join(_RELATIONS)} after it")
-    if kind is not None and kind.name == "regex" and step.values:
+    check_key = None if kind is None else {"regex": _check_expression, "list": check_list}.get(kind.name)
+    if check_key is not None and step.values:
         for key in step.strings(len(step.values) - 1):
-            if key.constant is not None:
-                _check_expression(checking, key, key.constant)
+            check_key(checking, key)
 
 
-def _check_expression(checking: Checking, key: Text, expression: str) -> None:
+def check_list(checking: Checking, name: Text) -> None:
+    """Is this the URI of a list? Whether there is such a list is known when the script runs."""
+    if name.constant is not None and list_name(name.constant) is None:
+        text = f"{name.constant[:60]!r} names no list; write a URI such as 'tag:example.org,2026:partners'"
+        checking.problem(name.place, text)
+
+
+def _check_expression(checking: Checking, key: Text) -> None:
+    if key.constant is None:
+        return
     try:
-        check_regex(expression)
+        check_regex(key.constant)
     except RegexError as error:
-        checking.problem(key.place, f"{expression[:40]!r} is no regular expression that can be used: {error}")
+        checking.problem(key.place, f"{key.constant[:40]!r} is no regular expression that can be used: {error}")
 
 
 def _check_comparator(checking: Checking, step: Step) -> None:
@@ -70,7 +81,9 @@ def _check_comparator(checking: Checking, step: Step) -> None:
     if use is None:
         return
     name = use.strings[0].constant
-    if name is None:
+    if match_type(step) == "list":
+        checking.problem(use.place, "a comparator cannot be used with :list; lists compare in their own way")
+    elif name is None:
         checking.problem(use.place, "the comparator cannot be taken from a variable")
     elif name not in COMPARATORS:
         checking.problem(use.place, f"unknown comparator {name[:40]!r}; there are {', '.join(sorted(COMPARATORS))}")
@@ -98,6 +111,11 @@ def matches(run: Run, step: Step, values: Iterable[str], keys: tuple[Text, ...],
 def matches_texts(run: Run, step: Step, values: Iterable[str], keys: list[str], *, sets_values: bool = True) -> bool:
     """The same with keys that are known already."""
     compared, kind = comparator(step), match_type(step)
+    if kind == "list":
+        value = listed(run, values, keys)
+        if value is not None and sets_values and "variables" in run.scope.script.extensions:
+            run.match_values = (value,)
+        return value is not None
     if kind == "count":
         values = (str(sum(1 for _ in values)),)
     if kind in ("count", "value"):

@@ -1,6 +1,6 @@
 """What does a run know of the world besides the script and the message? Values that are given, and questions it may ask."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -55,6 +55,15 @@ class Outside(Protocol):
     def script(self, location: Location, name: str) -> bytes | None:
         """A script to be included (RFC 6609); None where there is none."""
 
+    def has_list(self, name: str) -> bool:
+        """Whether scripts may ask for this list, by its URI in the form of `lists.list_name` (RFC 6134)."""
+
+    def is_listed(self, name: str, value: str) -> bool:
+        """Whether a value is on a list that there is."""
+
+    def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
+        """Of a list that there is, so many at most; None where it has something else on it."""
+
     def metadata(self, mailbox: str | None, name: str) -> str | None:
         """The value of an annotation of a mailbox, or of the server; None where there is none (RFC 5490 section 3)."""
 
@@ -85,6 +94,15 @@ class Nothing:
 
     def is_marked(self, key: str) -> bool:
         return False
+
+    def has_list(self, name: str) -> bool:
+        return False
+
+    def is_listed(self, name: str, value: str) -> bool:
+        return False
+
+    def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
+        return None
 
     def script(self, location: Location, name: str) -> bytes | None:
         return None

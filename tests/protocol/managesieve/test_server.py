@@ -23,7 +23,7 @@ from mailward.protocol.managesieve.reading import Fault, Reader, ReadingLimits, 
 from mailward.protocol.managesieve.server import ManageSieveServer
 from mailward.protocol.managesieve.states import MOVES, Limits, Offers, State
 
-OFFERS = Offers(("SCRAM-SHA-256", "PLAIN"), ("fileinto", "vacation"), ("mailto",), 4)
+OFFERS = Offers(("SCRAM-SHA-256", "PLAIN"), ("fileinto", "vacation"), ("mailto",), ("tag", "urn"), 4)
 LIMITS = Limits(script_octets=1000, passed_over_octets=5000)
 COMMANDS = {
     b"HAVESPACE": b' "a" 12', b"PUTSCRIPT": b' "a" "keep;"', b"CHECKSCRIPT": b' "keep;"', b"LISTSCRIPTS": b"", b"SETACTIVE": b' "a"',
@@ -117,7 +117,7 @@ def test_capabilities_in_clear_under_tls_and_logged_in() -> None:
     ):
         assert run(sieve, b"capability\r\n")[1] == (
             b'"IMPLEMENTATION" "Mailward"\r\n"SASL" ' + sasl + b'\r\n"SIEVE" "fileinto vacation"\r\n"NOTIFY" "mailto"\r\n'
-            b'"MAXREDIRECTS" "4"\r\n' + more + b'"VERSION" "1.0"\r\nOK "Those are all"\r\n'
+            b'"EXTLISTS" "tag urn"\r\n"MAXREDIRECTS" "4"\r\n' + more + b'"VERSION" "1.0"\r\nOK "Those are all"\r\n'
         )
 
 

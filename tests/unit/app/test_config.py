@@ -106,6 +106,19 @@ def test_the_script_that_imap_commands_meet(folder: Path) -> None:
     assert found is not None and found.causes == {"APPEND", "COPY", "FLAG"}
 
 
+def test_the_lists_that_scripts_may_ask(folder: Path) -> None:
+    path = folder / "mailward.yaml"
+    path.write_text(GOOD + "sieve_lists: {'tag:example.org,2026:partners': partners, ':addrbook:default': staff}\n")
+    assert load_config(path).sieve_lists == {
+        "tag:example.org,2026:partners": "partners",
+        "urn:ietf:params:sieve:addrbook:default": "staff",
+    }
+    assert _problems(folder, GOOD + "sieve_lists: {partners: partners, 'tag:a': [b]}\n") == [
+        "mailward.yaml:12:25  sieve_lists: 'partners' is no URI of a list\n    Write one such as tag:example.org,2026:partners.",
+        "mailward.yaml:12:44  sieve_lists.tag:a: the name of a list that mailward list keeps was expected",
+    ]
+
+
 def test_a_script_with_mistakes_is_no_configuration(folder: Path) -> None:
     (folder / "imap.sieve").write_text('require ["vacation", "imapsieve"];\nvacation "away";\nif envelope "to" "a" { keep; }\n')
     said = _problems(folder, GOOD + "imapsieve: {script: imap.sieve, causes: [move]}\n")

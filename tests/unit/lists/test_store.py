@@ -1,5 +1,6 @@
 """Kept lists: what is on them, who put it there and until when; what another process sees; and a database that is not well."""
 
+import itertools
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from mailward.lists import ListError, ListStore, Remark
 from mailward.lists import store as store_module
 from mailward.model.errors import StorageError
+from mailward.policy.entries import Entries, ListType, normalised
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -136,3 +138,29 @@ def test_a_database_that_is_not_well_is_said(store: ListStore, tmp_path: Path) -
     path.unlink()
     with pytest.raises(StorageError, match=r"lists\.sqlite is gone"):
         values(store, name="feed")
+
+
+@pytest.mark.parametrize(
+    ("type", "entry", "value"),
+    [
+        ("address", "bob@example.org", "Bob@Example.ORG"),
+        ("domain", ".example.org", "mail.example.org"),
+        ("domain", "example.org", "EXAMPLE.org"),
+        ("network", "192.0.2.0/24", "192.0.2.200"),
+        ("network", "2001:db8::/32", "2001:db8::1"),
+        ("hash", "d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E"),
+        ("text", "stra\u00dfe", "STRASSE"),
+    ],
+)
+def test_the_database_is_asked_as_a_policy_asks_what_it_has_read(
+    store: ListStore, type: ListType, entry: str, value: str
+) -> None:
+    store.put("blocked", type, [normalised(type, entry)], ANN, NOW + WEEK)
+    for asked, at in itertools.product((value, "other.example", "203.0.113.9", "." * 100_000, ""), (NOW, NOW + WEEK)):
+        assert store.holds("blocked", ("no", asked), at) == (asked in Entries(type, values(store, at))), (asked, at)
+    assert not store.holds("another", (value,), NOW)
+
+
+def test_no_list_holds_anything_before_there_are_any(store: ListStore, tmp_path: Path) -> None:
+    assert not store.holds("blocked", ("bob@example.org",), NOW)
+    assert [*tmp_path.iterdir()] == []

@@ -28,6 +28,7 @@ from mailward.protocol.managesieve.events import (
 from mailward.protocol.managesieve.server import ManageSieveServer
 from mailward.protocol.managesieve.states import Limits, Offers, State
 from mailward.sieve import LANGUAGE, LIMITS, ScriptError, compile_script
+from mailward.sieve.lists import SCHEMES
 from mailward.store.base import AccountStore, MailStore
 from mailward.store.ops import MAX_SCRIPTS, ActivateScript, DeleteScript, Op, PutScript, RenameScript
 from mailward.store.refusals import NoSuchScript, ScriptActive, ScriptExists, StoreRefusal, TooManyScripts
@@ -64,7 +65,7 @@ class Session(Stepping[Event]):
 
     def __init__(self, desk: Desk, connection: Connection, peer_ip: str) -> None:
         machine = ManageSieveServer(
-            Offers(desk.authenticator.mechanisms, tuple(sorted(LANGUAGE.extensions)), _NOTIFY, LIMITS.redirects),
+            Offers(desk.authenticator.mechanisms, tuple(sorted(LANGUAGE.extensions)), _NOTIFY, SCHEMES, LIMITS.redirects),
             Limits(LIMITS.script_octets),
             is_secure=connection.is_secure,
             offer_tls=connection.can_start_tls,

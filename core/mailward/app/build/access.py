@@ -14,6 +14,7 @@ from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
+from mailward.app.script_lists import script_lists
 from mailward.app.watching import Watchers
 from mailward.delivery.imapsieve import ImapScripts
 from mailward.delivery.imapsieve_mail import ImapSieveMail
@@ -61,7 +62,7 @@ class AccessRole:
         self._spool = Spool(config.data / "spool", Disk(), owner=f"access{os.getpid()}")
         allowance, clock, loop = ScriptAllowance(accounts), SystemClock(), asyncio.get_running_loop()
         mail = ImapSieveMail(self._spool, self._directory, allowance, clock, loop)
-        self._scripts = ImapScripts(config.imapsieve, self._directory, mail, clock)
+        self._scripts = ImapScripts(config.imapsieve, self._directory, mail, clock, script_lists(config))
         self._listeners: list[StreamListener] = []
         revoking = Revoking(self._authenticator, self._listeners)
         self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)

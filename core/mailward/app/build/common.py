@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mailward.app.accounts import store_of
 from mailward.app.config import Config, Listener
+from mailward.app.script_lists import script_lists
 from mailward.decisions import DecisionStore
 from mailward.delivery.dsn_listener import DsnListener
 from mailward.delivery.manager import DeliveryManager
@@ -137,7 +138,7 @@ class Delivering:
             clock,
             reports=self.reports,
             has_account=directory.has_account,
-            sorter=Scripted(sorter, self.store, directory, clock, sender),
+            sorter=Scripted(sorter, self.store, directory, clock, sender, script_lists(config)),
             give_up_after_s=config.outbound.limits.give_up_after_s,
             waits_for_room=config.full_mailbox == "wait",
         )

@@ -24,12 +24,13 @@ MOVES: dict[State, frozenset[State]] = {
 @dataclass(frozen=True, slots=True)
 class Offers:
     """What CAPABILITY tells. mechanisms: SASL's, the best first. extensions: Sieve's. notify: the schemes of URIs that scripts
-    may notify by. max_redirects: of one run of a script.
+    may notify by. lists: the schemes of URIs that name lists (RFC 6134). max_redirects: of one run of a script.
     """
 
     mechanisms: tuple[str, ...]
     extensions: tuple[str, ...]
     notify: tuple[str, ...]
+    lists: tuple[str, ...]
     max_redirects: int
 
 

@@ -18,6 +18,8 @@ def capabilities(offers: Offers, owner: str, *, is_secure: bool, offer_tls: bool
     told.append(("SIEVE", " ".join(offers.extensions)))
     if offers.notify:
         told.append(("NOTIFY", " ".join(offers.notify)))
+    if offers.lists:
+        told.append(("EXTLISTS", " ".join(offers.lists)))
     told.append(("MAXREDIRECTS", str(offers.max_redirects)))
     behind = [("OWNER", owner)] if owner else []
     behind.append(("VERSION", "1.0"))
