@@ -37,6 +37,10 @@ class Bench:
         set_password(self.store, self.account, "right")
         self.clock = FakeClock()
         self.passwords = PasswordChecker(workers=1)
+        self.restart()
+
+    def restart(self) -> None:
+        """Of what checks logins, with what is kept."""
         self.kept = KeptCredentials(self.store, self.passwords, self.clock)
         self.hooks = DirectHooks(self.kept)
         self.slept: list[float] = []

@@ -14,6 +14,7 @@ from mailward.auth.authenticator import MECHANISMS, ChainAuthenticator, ChainExc
 from mailward.auth.chain import LoginChain
 from mailward.auth.exchange import LoginPeer
 from mailward.auth.failures import FailureLimits
+from mailward.auth.refusal_time import REFUSAL_S
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -81,6 +82,9 @@ class PlainBook:
 
     async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
         return "wrong name or password"
+
+    async def refusal_s(self) -> float:
+        return REFUSAL_S
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return _SALT

@@ -7,6 +7,7 @@ other's field.
 
 import asyncio
 import hashlib
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -28,8 +29,6 @@ from mailward.services.known import KnownSources
 
 MAX_NAME_OCTETS = 320
 """The longest mailbox name there can be: 64 octets, "@" and 255 (RFC 5321 section 4.5.3.1)."""
-REFUSAL_S = 0.3
-"""No refusal comes sooner: what was refused without hashing anything looks like what was hashed, even twice."""
 LOCKED_S = 5.0
 AT_ONCE = 8
 """Attempts on one account that are looked at together."""
@@ -83,10 +82,12 @@ class LoginChain:
             else:
                 if wait_s > 0:
                     await self._sleep(wait_s)
-                answer_at = self._monotonic() + REFUSAL_S
+                answer_at = began = self._monotonic()
                 identity, why = await self._judged(hooks, attempt, secret, account)
                 if identity is None:
                     self._failures.failed(key, network, self._monotonic())
+                    least_s = await self._kept.refusal_s()
+                    answer_at += least_s * max(1, math.ceil((self._monotonic() - began) / least_s))  # at a busy time, a later one
                 else:
                     await self._remember(key, network)
                     if self._known is not None:

@@ -18,7 +18,8 @@ import structlog
 from mailward.api.logins import LoginAttempt, LoginProtocol, Secret
 from mailward.api.services import Clock
 from mailward.auth import app_passwords
-from mailward.auth.passwords import PasswordChecker, TooManyWaitingError, hash_password, is_foreign
+from mailward.auth.passwords import OURS, PasswordChecker, TooManyWaitingError, hash_password, is_foreign
+from mailward.auth.refusal_time import RefusalTime
 from mailward.directory import AppPassword, Credential, CredentialStore, password_id
 from mailward.model.errors import LoginUnavailable, StorageError
 from mailward.model.identity import Identity
@@ -48,6 +49,7 @@ class KeptCredentials:
         self._passwords = passwords
         self._clock = clock
         self._fake_salt_key = store.fake_salt_key()
+        self._refusal_time = RefusalTime(lambda: store.hashes_unlike(OURS), passwords.work_s)
 
     # --- mailward.api.Credentials ---
 
@@ -133,6 +135,9 @@ class KeptCredentials:
                     is_meant = attempt.protocol in made.scopes
                     return f"app password {made.name} {'has expired' if is_meant else f'is not for {attempt.protocol}'}"
         return "wrong name or password"
+
+    async def refusal_s(self) -> float:
+        return await self._ask(self._refusal_time.least_s)
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         """By alias or subaddress there is no SCRAM: a salt of the account's would tell whose name it is (T-AUTH-03)."""

@@ -32,6 +32,7 @@ _CRYPT = re.compile(
 _ARGON2 = re.compile(
     r"\$argon2id?\$v=19\$m=(?P<memory>[1-9][0-9]{0,5}),t=(?P<time>[1-9][0-9]?),p=[1-8]\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}"
 )
+_PARAMETERS = re.compile(r"\$argon2id?\$v=19\$[^$]*|\$2[aby]\$\d\d|\$[56]\$rounds=\d+|\$y\$[^$]*|\$\d")
 _MAX_MEMORY_KIB = 128 * 1024
 _MAX_TIME = 10
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
@@ -57,6 +58,12 @@ def bare_hash(text: str) -> str:
 
 def is_crypt(hash_: str) -> bool:
     return _CRYPT.fullmatch(hash_) is not None
+
+
+def parameters_of(hash_: str) -> str:
+    """What its work hangs on: the scheme, and how much of it; "" for no hash."""
+    found = _PARAMETERS.match(hash_)
+    return "" if found is None else found[0]
 
 
 def is_of_crypt(hash_: str, password: str) -> bool:

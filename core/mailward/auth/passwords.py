@@ -27,6 +27,8 @@ MIN_PASSWORD_LENGTH = 8
 REMEMBER_S = 60.0
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
+OURS = "$argon2id$v=19$m=19456,t=2,p=1$"
+"""How the hashes made here begin."""
 _PREFIXES = ("$argon2id$", "$argon2i$")
 
 
@@ -134,6 +136,12 @@ class PasswordChecker:
         self._known[self._digest(credential, password)] = self._clock() + REMEMBER_S
         while len(self._known) > 4096:
             self._known.popitem(last=False)
+
+    def work_s(self, password_hash: str) -> float:
+        """How long a wrong password takes, measured. Blocks as long."""
+        began = time.perf_counter()
+        self._work(password_hash, "x")
+        return time.perf_counter() - began
 
     def close(self) -> None:
         for line in (self._strangers, self._known_peers):

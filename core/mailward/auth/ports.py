@@ -36,6 +36,10 @@ class KeptLogins(Protocol):
         """What was wrong with a secret that is nobody's, for our own log: the peer is never told."""
         ...
 
+    async def refusal_s(self) -> float:
+        """How long a refusal takes at least, whosever name it is."""
+        ...
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         """SCRAM salt and iteration count; names that are nobody's have them too."""
         ...

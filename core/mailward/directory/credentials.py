@@ -6,7 +6,7 @@ process that checks logins and the command line open this. Secrets never show in
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +100,13 @@ class CredentialStore:
         if main is not None and main[0] is not None:
             found.append(password_id(main[0]))
         return frozenset(found)
+
+    def hashes_unlike(self, beginning: str) -> Iterator[str]:
+        """The main passwords' hashes that do not begin so, of all accounts."""
+        query = "SELECT password_hash FROM credential WHERE substr(password_hash, 1, ?) <> ?"
+        with self._database.read() as connection:
+            for (hash_,) in connection.execute(query, (len(beginning), beginning)):
+                yield str(hash_)
 
     def fake_salt_key(self) -> bytes:
         """Names that are nobody's get salts made with this key: steady ones, as those of accounts are."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from mailward.api import LoginAttempt, LoginOutcome, LoginProtocol, Secret, TlsFacts
 from mailward.auth.chain import LoginChain
+from mailward.auth.refusal_time import REFUSAL_S
 from mailward.model.errors import LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -78,6 +79,9 @@ class _Nobody:
 
     async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
         return "wrong name or password"
+
+    async def refusal_s(self) -> float:
+        return REFUSAL_S
 
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         return b"salt", 4096

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
+from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailward.api.logins import FactorAnswer, LoginAttempt, LoginOutcome, Secret
 from mailward.auth.acquaintances import Acquaintances
-from mailward.auth.chain import AT_ONCE, LOCKED_S, REFUSAL_S, LoginChain
+from mailward.auth.chain import AT_ONCE, LOCKED_S, LoginChain
 from mailward.auth.failures import FailureLimits
+from mailward.auth.refusal_time import REFUSAL_S
 from mailward.model.errors import HooksUnavailable, LoginUnavailable
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -80,6 +82,9 @@ class Kept:
     async def why_wrong(self, attempt: LoginAttempt, secret: Secret) -> str:
         return "wrong name or password"
 
+    async def refusal_s(self) -> float:
+        return REFUSAL_S
+
     async def salt_of(self, name: str) -> tuple[bytes, int]:
         raise AssertionError("not asked here")
 
@@ -143,6 +148,16 @@ async def test_t_auth_03_04_every_refusal_takes_the_same_time(bench: Bench) -> N
         assert await one.attempt(password, "nobody@example.org" if kind == "unknown" else "alice@example.org") is None
         times[kind] = one.time.now
     assert len(times) == 6 and set(times.values()) == {REFUSAL_S}
+
+
+async def test_t_auth_04_what_took_longer_than_a_refusal_looks_like_one_at_a_busy_time(bench: Bench) -> None:
+    async def slow(attempt: LoginAttempt, secret: Secret) -> Identity | None:
+        bench.time.now += 1.1 * REFUSAL_S
+        return None
+
+    with patch.object(bench.plugins, "identify", slow):
+        assert await bench.attempt("wrong") is None
+    assert bench.time.now == pytest.approx(2 * REFUSAL_S)
 
 
 async def test_t_auth_03_unknown_and_known_accounts_are_slowed_and_locked_alike() -> None:
