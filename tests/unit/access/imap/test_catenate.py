@@ -1,5 +1,6 @@
 """CATENATE (RFC 4469): what URLs may name (RFC 5092), what comes of it, and what neither costs nor tells too much."""
 
+import mmap
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mailward.access.imap import catenating
 from mailward.protocol.imap.urls import BadUrl, read_url
+from mailward.store.account import EmbeddedAccount
 from support.imap import APPEND_OCTETS, Client, Office
 from support.sharing import Town
 
@@ -138,6 +140,41 @@ async def test_t_dos_08_urls_of_one_command_have_an_end(office: Office) -> None:
     assert (await client.command(f"APPEND INBOX CATENATE ({urls})"))[-1].startswith(b"NO [LIMIT]")
 
 
+async def test_t_dos_08_a_message_is_read_once_however_often_a_command_names_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = await drafts(office)
+    await client.append("Drafts", DRAFT.replace(b"Hello", b"Bye"))
+    read: list[int] = []
+    octets = EmbeddedAccount.octets
+
+    def counted(store: EmbeddedAccount, message: int) -> bytes | mmap.mmap:
+        read.append(message)
+        return octets(store, message)
+
+    monkeypatch.setattr(EmbeddedAccount, "octets", counted)
+    urls = " ".join([f"URL /Drafts/;UID={uid}/;SECTION=1" for uid in (1, 2)] * (catenating.MAX_URLS // 2))
+    assert (await client.command(f"APPEND INBOX CATENATE ({urls})"))[-1].startswith(b"OK ")
+    assert len(read) == 2
+    assert await octets_of(client, "INBOX", 1) == b"HelloBye" * (catenating.MAX_URLS // 2)
+
+
+@pytest.mark.parametrize("section", ["1", "HEADER.FIELDS%20(From)"])
+async def test_t_dos_08_what_one_command_looks_through_has_an_end(office: Office, section: str) -> None:
+    client, large = await Client(office).login(), b"Subject: large\r\n\r\n".ljust(APPEND_OCTETS, b"x")
+    for _ in range(catenating.MAX_WORK + 1):
+        await client.append("INBOX", large)
+
+    def cat(uids: list[int]) -> str:
+        urls = " ".join(f'URL "/INBOX/;UID={uid}/;SECTION={section}/;PARTIAL=0.4"' for uid in uids)
+        return f"APPEND Sent CATENATE ({urls})"
+
+    uids = [*range(1, catenating.MAX_WORK + 2)]
+    for some in [uids] if section == "1" else [uids[:5], [1] * 9]:
+        assert (await client.command(cat(some)))[-1].startswith(b"NO [LIMIT] Too much would have to be looked through")
+    assert (await client.command(cat(uids[:4])))[-1].startswith(b"OK ")
+
+
 async def test_t_imap_15_a_few_urls_make_no_message_that_is_too_large(office: Office) -> None:
     client = await Client(office).login()
     half = b"x" * (APPEND_OCTETS // 2)
@@ -156,11 +193,15 @@ async def test_t_imap_15_a_few_urls_make_no_message_that_is_too_large(office: Of
 async def test_t_dos_06_what_urls_name_counts_as_what_is_sent(office: Office) -> None:
     client, _ = await drafts(office)
     other = (await Client(office).login()).session
-    assert other.claim(2 * APPEND_OCTETS - 1)
+    assert other.claim(2 * APPEND_OCTETS - len(DRAFT) + 1)
     assert (await client.command("APPEND INBOX CATENATE (URL /Drafts/;UID=1)"))[-1].startswith(b"NO [LIMIT]")
     other.give_back()
     for _ in range(3):
         assert (await client.command("APPEND INBOX CATENATE (URL /Drafts/;UID=1)"))[-1].startswith(b"OK ")
+    assert other.claim(2 * APPEND_OCTETS - len(DRAFT) + 1)
+    part = "URL /Drafts/;UID=1/;SECTION=1"
+    assert (await client.command(f"APPEND INBOX CATENATE ({part} {part})"))[-1].startswith(b"OK "), "what comes of it counts"
+    other.give_back()
     assert other.claim(2 * APPEND_OCTETS)
 
 
