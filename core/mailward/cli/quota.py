@@ -34,8 +34,9 @@ def account_command(
 ) -> None:
     """Print how much an account holds and may hold, or set that. A running server heeds it at once.
 
-    Who is at the limit can store nothing more, but gets mail until a tenth beyond it. From then on mail waits, and goes back to
-    its sender when that takes too long.
+    Who is at the limit can store nothing more, but gets mail until a tenth beyond it. What would go further is refused before it
+    is sent (452 4.2.2), so that the sender's server tries again; what was taken by then waits in the queue, as does what users
+    of this server send. `full_mailbox: return` in mailward.yaml sends it back at once.
 
     Examples:
 

@@ -11,6 +11,7 @@ from mailward.intake.ports import Decisions, Judge, Spool
 from mailward.intake.receipts import Receipts
 from mailward.intake.refusing import record_budget
 from mailward.intake.relaying import RelayGuard
+from mailward.intake.room import MailboxRoom
 from mailward.intake.submission import SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.session import Role
@@ -33,8 +34,9 @@ class Desk:
     authenticator, rights: for submission. on_committed: told of each item once it is durable. free_octets: free space where the
     spool lies; under `least_free_octets` MAIL gets 452. allowances: how much may be sent in an hour.
     null_recipients: of one message from the null reverse-path, 0 for any number. account_priority: the
-    highest a user may ask for. verifier: of strangers' recipients elsewhere. reverse_name: asks for the name of a peer by its
-    address; None: nobody is asked. room: for the messages that are judged.
+    highest a user may ask for. verifier: of strangers' recipients elsewhere. mailbox_room: for what strangers send here; None:
+    it is taken without. reverse_name: asks for the name of a peer by its address; None: nobody is asked. room: for the messages
+    that are judged.
     """
 
     hostname: str
@@ -54,6 +56,7 @@ class Desk:
     null_recipients: int = 0
     account_priority: int = 0
     verifier: RecipientVerifier | None = None
+    mailbox_room: MailboxRoom | None = None
     reverse_name: ReverseLookup | None = None
     recorded: Rates = field(default_factory=record_budget)
     room: Room = field(default_factory=lambda: Room(JUDGED_OCTETS, wait_s=JUDGING_WAIT_S))

@@ -264,15 +264,25 @@ class Reception:
         if refusal is not None:
             # An id of its own: the record of the transaction's other recipients comes under the transaction's.
             return await self._refused_early(transaction, new_queue_id(), refusal, destination.facts)
-        if self._desk.verifier is not None and not destination.facts.is_local and self.session.identity is None:
-            unverified = await self._desk.verifier.refusal(event.forward_path)
-            if unverified is not None:
-                return await self._refused_by_core(transaction.envelope, str(event.forward_path), unverified)
+        not_there = await self._not_there(transaction.envelope, destination) if is_new else None
+        if not_there is not None:
+            return await self._refused_by_core(transaction.envelope, str(event.forward_path), not_there)
         if is_new:
             transaction.envelope = transaction.envelope.with_recipient(event.forward_path, event.parameters)
             transaction.destinations.append(destination)
         transaction.taken.append(transaction.envelope.forward_paths.index(event.forward_path))
         return RCPT_OK
+
+    async def _not_there(self, envelope: Envelope, destination: Destination) -> CoreRefusal | None:
+        """Nobody would get what a stranger sends there, or not now. Asked last: by then the policy would take it."""
+        desk = self._desk
+        if self.session.identity is not None:
+            return None
+        if not destination.facts.is_local:
+            return None if desk.verifier is None else await desk.verifier.refusal(destination.forward_path)
+        if desk.mailbox_room is None:
+            return None
+        return await desk.mailbox_room.refusal(destination.ends, envelope.parameters.size_octets or 0)
 
     def _destination(self, forward_path: ForwardPath) -> Destination | CoreRefusal:
         found = self._desk.guard.destination(forward_path, self.session.identity, self._open().envelope.reverse_path)

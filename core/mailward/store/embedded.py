@@ -16,10 +16,9 @@ from mailward.model.ids import AccountId
 from mailward.model.limits import NO_LIMITS, MailLimits
 from mailward.store import grants
 from mailward.store.account import ChangeSink, Common, EmbeddedAccount
-from mailward.store.base import (
-    EXPUNGED_KEPT_S,
-)
+from mailward.store.base import EXPUNGED_KEPT_S, Quota
 from mailward.store.index import FILE as INDEX_FILE
+from mailward.store.quota import has_room, load_quota
 from mailward.store.sharing import FILE as SHARING_FILE
 from mailward.store.sharing import Sharing
 
@@ -61,6 +60,19 @@ class EmbeddedStore:
         self._note_use(found)
         found.prepare()
         return found
+
+    def has_room(self, account: AccountId, octets: int) -> bool:
+        """Would a message of so many octets be delivered to the account now? octets: 0 where they are not known.
+
+        The account is neither made nor brought up to date for the question, and no lock is waited for. Raises StorageError.
+        """
+        limits, file = self._common.limits_of(account), self._folder / account / INDEX_FILE
+        if limits == NO_LIMITS:
+            return True
+        if not self._disk.exists(file):
+            return has_room(Quota(0, 0, limits), octets)
+        with read_only(file) as connection:
+            return has_room(load_quota(connection, limits), octets)
 
     def sharing_with(self, grantees: Collection[str]) -> tuple[AccountId, ...]:
         return self._sharing.owners(grantees)

@@ -21,6 +21,11 @@ def load_quota(connection: sqlite3.Connection, limits: MailLimits) -> Quota:
     return Quota(*row, limits)
 
 
+def has_room(held: Quota, octets: int) -> bool:
+    """Would a message of so many octets, were it delivered now, be taken? 0 for one whose size is not known: of the smallest."""
+    return _excess(held, Quota(held.octets + max(octets, 1), held.messages + 1, held.limits), 1 + GRACE) is None
+
+
 class Gauge:
     """What an account holds while lists of ops are carried out."""
 
@@ -51,18 +56,25 @@ class Gauge:
 
     def _check(self, ops: Sequence[Op], held: Quota) -> None:
         only_deliveries = all(isinstance(op, Append) and deliveries.is_delivery(op.delivery_key) for op in ops)
-        share = 1 + GRACE if only_deliveries else 1
-        most_octets, most_messages = self._limits.octets, self._limits.messages
-        if most_octets is not None and held.octets > max(most_octets * share, self._quota.octets):
-            raise OverQuota(_told("octets of mail", most_octets, share, self._quota.octets, held.octets))
-        if most_messages is not None and held.messages > max(most_messages * share, self._quota.messages):
-            raise OverQuota(_told("messages", most_messages, share, self._quota.messages, held.messages))
+        excess = _excess(self._quota, held, 1 + GRACE if only_deliveries else 1)
+        if excess is not None:
+            raise OverQuota(excess)
 
     def _held_by(self, op: Expunge) -> tuple[int, int]:
         where, values = uid_clause(sorted(set(op.uids)))
         query = f"SELECT coalesce(sum(size_octets), 0), count(*) FROM entry WHERE mailbox = ? AND {where}"  # noqa: S608
         octets, messages = self._connection.execute(query, (op.mailbox, *values)).fetchone()
         return octets, messages
+
+
+def _excess(before: Quota, after: Quota, share: float) -> str | None:
+    """Why an account may not come to hold this, None when it may. share: of its limits, so much may be used."""
+    most_octets, most_messages = before.limits.octets, before.limits.messages
+    if most_octets is not None and after.octets > max(most_octets * share, before.octets):
+        return _told("octets of mail", most_octets, share, before.octets, after.octets)
+    if most_messages is not None and after.messages > max(most_messages * share, before.messages):
+        return _told("messages", most_messages, share, before.messages, after.messages)
+    return None
 
 
 def _told(unit: str, most: int, share: float, before: int, after: int) -> str:

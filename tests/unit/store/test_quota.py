@@ -109,3 +109,23 @@ def test_a_limit_below_what_there_is_takes_nothing_away_and_lets_nothing_in(tmp_
         store.apply([append(inbox, b"x", "q1:0")])
     store.apply([Append(inbox, b"x" * 400, RECEIVED_AT), Expunge(inbox, (Uid(1),))])
     assert store.quota().octets == 900
+
+
+def test_there_is_room_for_just_what_a_delivery_would_store(tmp_path: Path) -> None:
+    limited = Limited(tmp_path, MailLimits(octets=1000, messages=3))
+    assert limited.store.has_room(ALICE, 1100) and not limited.store.has_room(ALICE, 1101)
+    assert not (tmp_path / ALICE).exists(), "asking makes no account"
+    store = limited.open()
+    inbox = store.mailbox("INBOX").id
+    for number, octets in enumerate((600, 499, 1)):
+        assert limited.store.has_room(ALICE, octets)
+        store.apply([append(inbox, b"x" * octets, f"q{number}:0")])
+    assert store.quota() == Quota(1100, 3, limited.limits)
+    for octets in (0, 1):
+        assert not limited.store.has_room(ALICE, octets)
+    with pytest.raises(OverQuota):
+        store.apply([append(inbox, b"x", "q3:0")])
+    limited.limits = MailLimits(messages=3)
+    assert not limited.store.has_room(ALICE, 0), "a tenth of three messages is none"
+    limited.limits = NO_LIMITS
+    assert limited.store.has_room(ALICE, 10**9)

@@ -21,6 +21,7 @@ from mailward.intake.receipts import Receipts
 from mailward.intake.reception import Reception
 from mailward.intake.refusing import record_budget
 from mailward.intake.relaying import RelayGuard
+from mailward.intake.room import MailboxRoom
 from mailward.intake.submission import SubmissionRights
 from mailward.intake.verifying import RecipientVerifier
 from mailward.model.errors import ConfigError
@@ -139,6 +140,7 @@ class SmtpRole:
             null_recipients=config.limits.null_sender_recipients,
             account_priority=config.limits.account_priority,
             verifier=_verifier(config),
+            mailbox_room=MailboxRoom(delivering.store.has_room, self._blocking, waits=config.full_mailbox == "wait"),
             reverse_name=partial(reverse_name, self._services.resolver),
         )
 
