@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from mailward.access.imap.capabilities import SAVE_LIMIT
+from mailward.access.imap.commands import copy
 from mailward.model.limits import MailLimits
 from mailward.net.imapd import ImapSettings
 from support.imap_server import LOGIN, MESSAGE, ImapServer, read_until
@@ -52,6 +54,21 @@ def test_append_and_fetch_give_the_octets_back(client: imaplib.IMAP4_SSL) -> Non
     assert b"FLAGS (\\Recent \\Seen $Label)" in rest
     assert b'INTERNALDATE " 2-Nov-2026 10:00:00 +0000"' in rest
     assert b"RFC822.SIZE %d" % len(MESSAGE) in rest
+
+
+def test_what_may_not_be_copied_at_once_is_moved_in_steps(
+    server: ImapServer, client: imaplib.IMAP4_SSL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SAVELIMIT (RFC 9738)."""
+    assert b"SAVELIMIT=%d" % SAVE_LIMIT in client.capability()[1][0].split()
+    monkeypatch.setattr(copy, "SAVE_LIMIT", 2)
+    for _ in range(3):
+        server.deliver()
+    client.select("INBOX")
+    assert client.copy("1:3", "Archive")[1][0] == b"[MESSAGELIMIT 2 2] At most 2 messages are copied at once"
+    assert client._simple_command("MOVE", "1:3", "Archive")[0] == "OK"
+    assert client.response("EXPUNGE")[1] == [b"2", b"1", b"1"]
+    assert client.select("Archive") == ("OK", [b"3"])
 
 
 def test_list_returns_annotations(client: imaplib.IMAP4_SSL) -> None:

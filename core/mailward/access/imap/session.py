@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailward.access.connection import Connection
-from mailward.access.imap.capabilities import CAPABILITIES
+from mailward.access.imap.capabilities import CAPABILITIES, SAVE_LIMIT
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.hearing import Hearing
 from mailward.access.imap.outcomes import outcome_of
@@ -76,7 +76,7 @@ class Session(Hearing):
         """What is offered in this state (RFC 3501 section 7.2.1)."""
         found = [capability for capability in CAPABILITIES if self.offers(capability)]
         if self.state is not State.NOT_AUTHENTICATED:
-            found += ["LITERAL+", f"APPENDLIMIT={self.desk.append_octets}"]
+            found += ["LITERAL+", f"APPENDLIMIT={self.desk.append_octets}", f"SAVELIMIT={SAVE_LIMIT}"]
             if not self.is_compressed and self.offers("COMPRESS=DEFLATE"):
                 found.append("COMPRESS=DEFLATE")
         else:
