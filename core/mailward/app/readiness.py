@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailward.app.config import Config
 from mailward.app.config_file import load_config
-from mailward.app.filters import Filters, load_filters
+from mailward.app.filters import Filters, lists_in_database, load_filters
 from mailward.app.relaying import passwords
 from mailward.directory import Directory
 from mailward.model.errors import ConfigError, StorageError
@@ -44,7 +44,18 @@ def check_ready(config: Config) -> Filters:
         raise ConfigError(f"the private key {config.tls.key} is open to others; run: chmod 600 {config.tls.key}")
     server_context(config.tls.certificate, config.tls.key)
     _check_ways_out(config)
-    return load_filters(config)
+    filters = load_filters(config)
+    _check_script_lists(config)
+    return filters
+
+
+def _check_script_lists(config: Config) -> None:
+    """A list that no policy has would be empty for ever, and no script would ever find anything on it."""
+    known = lists_in_database(config) if config.sieve_lists else {}
+    for uri, name in config.sieve_lists.items():
+        if name not in known:
+            there = f"there are {', '.join(sorted(known))}" if known else "write one with database: true into a policy"
+            raise ConfigError(f"{config.path}: sieve_lists.{uri}: no policy has a list {name} that commands keep; {there}")
 
 
 def _check_ways_out(config: Config) -> None:

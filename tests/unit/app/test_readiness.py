@@ -42,6 +42,18 @@ def test_a_wrong_policy_is_refused(tmp_path: Path) -> None:
         ready_config(path)
 
 
+def test_a_list_for_scripts_that_no_policy_has_is_refused(tmp_path: Path) -> None:
+    path = installation(tmp_path)
+    path.write_text(path.read_text() + "sieve_lists: {'tag:example.org,2026:p': partner}\n")
+    with pytest.raises(ConfigError, match="2026:p: no policy has a list partner"):
+        ready_config(path)
+    (tmp_path / "policies/inbound.yaml").write_text("version: 1\nlists: {partners: {type: domain, database: true}}\n")
+    with pytest.raises(ConfigError, match="there are partners"):
+        ready_config(path)
+    path.write_text(path.read_text().replace("partner}", "partners}"))
+    assert ready_config(path).sieve_lists == {"tag:example.org,2026:p": "partners"}
+
+
 def test_a_route_for_a_domain_that_is_served_here_is_named(tmp_path: Path) -> None:
     path = installation(tmp_path)
     path.write_text(path.read_text().replace("routes: {}", 'routes: {example.org: "smtp:[192.0.2.1]:25", example.net: discard}'))
