@@ -60,6 +60,7 @@ def run(rounds: int, report: Report, count: int, cells: tuple[str, ...], formats
         read_for_searches()
         more = {name: iter(mail[count:]) for name in sides}
         cell("APPEND, each synced, one session", APPENDED, lambda name, c: _append(c, more[name]))
+        read_for_searches()
         for _, client in sides.values():
             client.command("SELECT INBOX")
         cell("SELECT", 1, lambda _, c: c.command("SELECT INBOX"))
