@@ -17,6 +17,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
@@ -102,6 +103,17 @@ def state(store: AccountStore) -> list[object]:
     return [*found, store.known(KEYS), store.quota()]
 
 
+def told(found: Sequence[object], wanted: Sequence[object]) -> str:
+    """What differs, in words."""
+    lines = [f"{len(found)} parts, {len(wanted)} wanted"] if len(found) != len(wanted) else []
+    for one, other in zip(found, wanted, strict=False):
+        if one != other and isinstance(one, tuple) and isinstance(other, tuple):
+            lines += [f"{one[0]}: {a!r:.3000}\n  not {b!r:.3000}" for a, b in zip(one, other, strict=True) if a != b]
+        elif one != other:
+            lines.append(f"{one!r:.3000}\n  not {other!r:.3000}")
+    return "\n".join(lines)
+
+
 def follow(oracle: MemoryAccount, lines: Sequence[bytes]) -> tuple[int, list[Op]]:
     """Carry out what was acknowledged; how many lists that were, and the one that was under way."""
     acknowledged = 0
@@ -152,9 +164,15 @@ def main(folder: Path, kills: int, seed: int) -> None:
         store = embedded(folder, expunged_kept_s=-1)
         found = state(store.open(ALICE))
         if found != state(oracle):
-            oracle.apply(under_way)
+            before = state(oracle)
+            with suppress(StoreRefusal):
+                oracle.apply(under_way)
             carried_out += 1
-            assert found == state(oracle), [(a, b) for a, b in zip(found, state(oracle), strict=False) if a != b] or under_way
+            if found != state(oracle):
+                raise SystemExit(
+                    f"after kill {number} ({action.name} {point!r}), {done} lists, under way: {under_way}\n"
+                    f"beside the oracle without it:\n{told(found, before)}\nand with it:\n{told(found, state(oracle))}"
+                )
         store.close()
     print(json.dumps({"acknowledged": acknowledged, "carried_out": carried_out, "died": died}))
 
