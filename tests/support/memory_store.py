@@ -7,6 +7,7 @@ What names mean (`normalise_name`, `parents`) and what is made of a message (`re
 is no witness of these: `tests/unit/store/test_golden.py` pins what is made of mail, `test_names.py` beside it what names mean.
 """
 
+import copy
 import pickle
 import threading
 from array import array
@@ -320,6 +321,16 @@ class MemoryAccount:
             deleted=sum("\\Deleted" in names for names in flags),
             size_octets=sum(len(self._state.messages[entry.message][0]) for entry in box.entries.values()),
         )
+
+    def would_be(self, ops: Sequence[Op]) -> "MemoryAccount":
+        """What it would be after these ops; it stays as it is. Raises StoreRefusal."""
+        other = copy.copy(self)
+        other.apply(ops)
+        return other
+
+    def is_like(self, other: "MemoryAccount") -> bool:
+        """Nothing can tell them apart, now or after whatever is done to both."""
+        return self._state == other._state
 
     # Writing
 
