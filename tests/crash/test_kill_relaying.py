@@ -8,6 +8,7 @@ kill may fall between two of them.
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,16 @@ from support.server import server
 from support.smtp_peer import Peer, peer
 
 KILLS = 5
-MESSAGES = 400
+MESSAGES = 200
 CONNECTIONS = 2
+IMPATIENT = f"""\
+#!{sys.executable}
+from mailward.app import daemon
+from mailward.cli import main
+daemon.RESTART_DELAYS_S = (0.1,)
+main()
+"""
+"""`mailward`, but that a process that ends again and again is followed by another at once."""
 
 
 def slowly(may_begin: threading.Event) -> Callable[[Peer], bytes]:
@@ -45,6 +54,10 @@ def test_t_q_10_kill_9_of_the_queue_process_loses_nothing_and_doubles_one_messag
     all_sent = threading.Event()
     with peer({"MESSAGE": slowly(all_sent)}, is_lmtp=protocol == "lmtp") as far, server(policy=QUIET, start=False) as made:
         relay_to(made, {"far.test": far.port}, "connections_per_domain: 1", protocol=protocol)
+        command = made.folder / "impatient"
+        command.write_text(IMPATIENT)
+        command.chmod(0o755)
+        made.command = str(command)
         made.start()
         log = ClientLog(made.folder / "clients.log")
         with made.smtp() as client:
