@@ -9,13 +9,12 @@ import typer
 
 from mailward.auth.foreign_hashes import bare_hash
 from mailward.cli.options import ConfigOption, JsonOption, config_of, opened_credentials, opened_directory
-from mailward.cli.output import NO_INPUT, fail, show
+from mailward.cli.output import NO_INPUT, NOT_ALL, fail, show
 from mailward.directory import CredentialStore, Directory, DirectoryError
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.text import one_line
 
-NOT_ALL = 2
 _LONGEST_OCTETS = 64 * 1024 * 1024
 
 

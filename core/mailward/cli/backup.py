@@ -17,8 +17,8 @@ from mailward.cli.options import (
     made_for_server,
     opened_directory,
 )
-from mailward.cli.output import USAGE, fail, moment, show, table
-from mailward.cli.snapshots import NOT_ALL, FolderArgument, data_of, refusals_told
+from mailward.cli.output import NOT_ALL, USAGE, fail, moment, show, table
+from mailward.cli.snapshots import FolderArgument, data_of, refusals_told
 
 app = typer.Typer()
 

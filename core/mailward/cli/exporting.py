@@ -12,7 +12,7 @@ from mailward.app.moving.out_maildir import export_maildir
 from mailward.app.moving.out_mbox import export_mbox
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import ConfigOption, JsonOption, account_of, cannot_write, config_of, made_for_server
-from mailward.cli.output import SOFTWARE, fail, show, table
+from mailward.cli.output import NOT_ALL, SOFTWARE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.base import AccountStore
 
@@ -24,8 +24,6 @@ app = typer.Typer(help=_HELP, no_args_is_help=True)
 
 AccountOption = Annotated[str, typer.Option("--account", help="Whose mail: an address of the account.")]
 PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made for the server's user when it is missing.")]
-
-NOT_ALL = 2
 
 
 @app.command("maildir")

@@ -27,7 +27,7 @@ from mailward.cli.options import (
     config_of,
     password_from,
 )
-from mailward.cli.output import NO_INPUT, SOFTWARE, USAGE, fail, show, table
+from mailward.cli.output import NO_INPUT, NOT_ALL, SOFTWARE, USAGE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.refusals import StoreRefusal
 
@@ -57,8 +57,6 @@ UidlFormatOption = Annotated[
     ),
 ]
 
-NOT_ALL = 2
-"""Something could not be read, or not be stored as it was."""
 _MOST_PROBLEMS = 1000
 _FROM_ENVIRONMENT = "MAILWARD_IMPORT_PASSWORD"
 

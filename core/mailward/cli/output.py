@@ -1,7 +1,7 @@
 """How commands speak: text for people or `--json` for programs, and exit codes with one meaning each.
 
-NO_INPUT is for what was named and is not there; a list of nothing is an answer, and exits 0. TRY_AGAIN is for what the same
-command can do later. Times are local in text and UTC in JSON.
+NOT_ALL is for what is done but for some of it. NO_INPUT is for what was named and is not there; a list of nothing is an answer,
+and exits 0. TRY_AGAIN is for what the same command can do later. Times are local in text and UTC in JSON.
 
 Whatever strangers wrote into a message may be part of an answer, and what stands in a file part of a complaint. So all that a
 command prints is printed here, and nothing leaves that a terminal obeys or that reorders text (T-SMTP-30, T-HDR-15).
@@ -18,6 +18,7 @@ import typer
 
 from mailward.formats.text import acts, plain
 
+NOT_ALL = 2
 USAGE = 64
 SOFTWARE = 70
 NO_INPUT = 66

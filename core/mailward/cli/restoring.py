@@ -28,8 +28,8 @@ from mailward.cli.options import (
     opened_directory,
     parsed_address,
 )
-from mailward.cli.output import NO_INPUT, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table, warn
-from mailward.cli.snapshots import NOT_ALL, FolderArgument, data_of, refusals_told
+from mailward.cli.output import NO_INPUT, NOT_ALL, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table, warn
+from mailward.cli.snapshots import FolderArgument, data_of, refusals_told
 from mailward.directory import Account
 from mailward.formats.text import one_line
 from mailward.model.ids import AccountId

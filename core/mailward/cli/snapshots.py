@@ -13,8 +13,6 @@ from mailward.cli.output import NO_INPUT, TRY_AGAIN, fail
 
 FolderArgument = Annotated[Path, typer.Argument(help="The folder of the backups.")]
 
-NOT_ALL = 2
-
 
 @contextmanager
 def refusals_told() -> Iterator[None]:
