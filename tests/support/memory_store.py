@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailward.formats.mailbox_names import INBOX
+from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.model.limits import NO_LIMITS
@@ -215,6 +215,10 @@ class MemoryAccount:
             if info.name == normalise_name(name):
                 return info
         raise NoSuchMailbox(name)
+
+    def is_level(self, name: str) -> bool:
+        name = normalise_name(name)
+        return any(box.name == name or box.name.startswith(name + SEPARATOR) for box in self._state.boxes.values())
 
     def subscriptions(self) -> frozenset[str]:
         return frozenset(self._state.subscriptions)

@@ -235,6 +235,7 @@ class StoreMachine(RuleBasedStateMachine):
         infos = store.mailboxes()
         assert infos == self.oracle.mailboxes()
         assert store.quota() == self.oracle.quota()
+        assert [store.is_level(name) for name in NAMES] == [self.oracle.is_level(name) for name in NAMES]
         for info in infos:
             assert store.mailbox(info.name) == info
             for owner in ("", ANOTHER):

@@ -34,7 +34,7 @@ from mailward.store.base import (
 from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
 from mailward.store.index import Index
-from mailward.store.mailboxes import make_account
+from mailward.store.mailboxes import is_level, make_account
 from mailward.store.names import normalise_name
 from mailward.store.ops import Append, Op, OpResult, SetRights
 from mailward.store.packs import Locator, Packs
@@ -130,6 +130,10 @@ class EmbeddedAccount:
     def mailbox(self, name: str) -> MailboxInfo:
         with self._index.reading() as connection:
             return load_mailbox(connection, normalise_name(name))
+
+    def is_level(self, name: str) -> bool:
+        with self._index.reading() as connection:
+            return is_level(connection, normalise_name(name))
 
     def subscriptions(self) -> frozenset[str]:
         with self._index.reading() as connection:

@@ -210,6 +210,10 @@ class AccountStore(Protocol):
         """The mailbox of this name ("INBOX" in any case). Raises NoSuchMailbox."""
         ...
 
+    def is_level(self, name: str) -> bool:
+        """Whether there is a mailbox of this name, or one below it."""
+        ...
+
     def subscriptions(self) -> frozenset[str]:
         """All names that are subscribed, also of mailboxes that are not here."""
         ...

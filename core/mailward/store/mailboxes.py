@@ -198,7 +198,7 @@ def _with_all_below(connection: sqlite3.Connection, name: str) -> list[tuple[Mai
     return [(MailboxId(row[0]), row[1]) for row in rows]
 
 
-def _is_level(connection: sqlite3.Connection, name: str) -> bool:
+def is_level(connection: sqlite3.Connection, name: str) -> bool:
     """Whether there is a mailbox of this name, or one below it."""
     query = f"SELECT EXISTS (SELECT 1 {_IT_AND_BELOW})"
     return bool(connection.execute(query, _range(name)).fetchone()[0])
@@ -212,7 +212,7 @@ def _range(name: str) -> tuple[str, str, str]:
 def _make_parents(ops: OpList, name: str, *, inherit: bool = True) -> None:
     """But for those that have been deleted, and are a level still for what is below them."""
     for parent in parents(name):
-        if not _is_level(ops.connection, parent):
+        if not is_level(ops.connection, parent):
             _insert(ops, parent, grants_of=_above(parent) if inherit else "")
 
 

@@ -17,7 +17,6 @@ from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId
 from mailward.store.base import AccountStore, MailboxInfo, MailboxView, MailStore
-from mailward.store.names import normalise_name
 from mailward.store.ops import Op, OpResult, SetAnnotations
 from mailward.store.refusals import MailboxExists, NoSuchMailbox, OverQuota, StoreRefusal, TooManyAnnotations
 
@@ -123,11 +122,6 @@ class Reach:
     def owned(self, info: MailboxInfo) -> Reached:
         """One of our own."""
         return Reached(self.account, self.own, info, EVERY, info.name)
-
-    def is_own_level(self, name: str) -> bool:
-        """Whether there are mailboxes of ours below this name."""
-        above = normalise_name(name) + SEPARATOR
-        return any(info.name.startswith(above) for info in self.own.mailboxes())
 
     def place_for(self, name: str) -> tuple[AccountId, AccountStore, str]:
         """Whose a mailbox of this name would be, and its name there. Raises NoPermission, MailboxExists.

@@ -60,7 +60,7 @@ def _delete(session: Session, name: str) -> None:
     try:
         reached = session.reach.find(name, "x")
     except NoSuchMailbox:
-        if session.reach.is_own_level(name):
+        if session.reach.own.is_level(name):
             raise No("It is no mailbox, but the level of those below it; delete these", "HASCHILDREN") from None
         raise
     reached.store.apply([Named(reached.info.id, reached.name_there), DeleteMailbox(reached.name_there)])
