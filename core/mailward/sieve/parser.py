@@ -1,8 +1,8 @@
 """How do the tokens of a script fit together? (RFC 5228 section 8.2)
 
-After a mistake reading goes on behind the command that holds it, so that one run finds them all. Of a `require` that cannot be
-read the names are taken all the same, since the rest of the script hangs on them. Nesting is bounded before it is followed, hence
-the recursion is too.
+After a mistake reading goes on behind the command that holds it, or in its block, so that one run finds them all. Of a
+`require` that cannot be read the names are taken all the same, since the rest of the script hangs on them. Nesting is bounded
+before it is followed, hence the recursion is too.
 """
 
 from mailward.sieve.lexer import Kind, Token, tokens
@@ -61,24 +61,32 @@ class _Parser:
             try:
                 commands.append(self._command(depth))
             except _Mistake:
-                self._skip()
+                commands += self._skip(depth)
                 if self._tokens[first].kind is Kind.NAME and self._tokens[first].text == "require":
                     commands.append(self._names_in(first))
         return tuple(commands)
 
-    def _skip(self) -> None:
-        """Go on behind the semicolon or the block of a command that could not be read."""
-        depth = 0
-        while self._next.kind is not Kind.END:
-            if self._is("{"):
-                depth += 1
-            elif self._is("}"):
-                if depth == 0:
-                    return
-                depth -= 1
+    def _skip(self, depth: int) -> tuple[Node, ...]:
+        """Go on behind the semicolon or the block of a command that could not be read. The commands of that block."""
+        while self._next.kind is not Kind.END and not self._is("}"):
+            if self._take(";"):
+                return ()
+            if self._take("{"):
+                block = self._commands(depth + 1) if depth < self._limits.nesting else self._pass_over()
+                self._take("}")
+                return block
             self._at += 1
-            if depth == 0 and self._tokens[self._at - 1].kind is Kind.SIGN and self._tokens[self._at - 1].text in (";", "}"):
-                return
+        return ()
+
+    def _pass_over(self) -> tuple[Node, ...]:
+        """Go on before the end of a block that is too deep to be read."""
+        open_blocks = 1
+        while self._next.kind is not Kind.END:
+            open_blocks += self._is("{") - self._is("}")
+            if not open_blocks:
+                break
+            self._at += 1
+        return ()
 
     def _names_in(self, first: int) -> Node:
         """The require command that could not be read, as far as what was passed over holds strings."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailward.sieve import LANGUAGE, ScriptError, compile_script
+from mailward.sieve import LANGUAGE, LIMITS, Limits, ScriptError, compile_script
 
 WRONG = {
     "keep": ["1:5: missing semicolon ';' after the keep command"],
@@ -60,6 +60,12 @@ WRONG = {
         "1:11: expected ',' or ')' in the list of tests, but found '{'",
         "2:8: unknown command 'stp'; did you mean 'stop'?",
     ],
+    'if header "a" ["b" "c"] {\n  kep;\n  if true { stp; }\n} else {\n  discrd; }': [
+        "1:20: expected ',' or ']' in the list, but found a string",
+        "2:3: unknown command 'kep'; did you mean 'keep'?",
+        "3:13: unknown command 'stp'; did you mean 'stop'?",
+        "5:3: unknown command 'discrd'; did you mean 'discard'?",
+    ],
     "if true { keep;\nelse { stp; }": [
         "1:9: this '{' opens a block that no '}' closes",
         "2:8: unknown command 'stp'; did you mean 'stop'?",
@@ -92,3 +98,13 @@ def test_octets_that_are_no_script(octets: bytes, problem: str) -> None:
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert compile_script(b"\xef\xbb\xbfkeep;", LANGUAGE).steps
+
+
+def test_t_imap_20_blocks_of_commands_that_cannot_be_read_are_nested_as_deep_as_others() -> None:
+    """What cannot be read any deeper is passed over, and what stands behind it is read."""
+    script = "if true { " * (LIMITS.nesting - 2) + "if ( { kep; " * 40_000 + "}" * (40_000 + LIMITS.nesting - 2) + " discrd;"
+    with pytest.raises(ScriptError) as caught:
+        compile_script(script.encode(), LANGUAGE, Limits(script_octets=1 << 20))
+    unknown = [problem.text[:21] for problem in caught.value.problems if "unknown" in problem.text]
+    assert unknown == ["unknown command 'kep'", "unknown command 'kep'", "unknown command 'disc"]
+    assert len(caught.value.problems) == 3 + len(unknown)
