@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.access.imap import selected
+from mailward.access.imap.commands import search
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import MANY
 from mailward.model.ids import AccountId, Uid
@@ -61,6 +62,39 @@ async def test_t_dos_08_no_message_of_many_is_looked_up_on_the_loop(
     (*_, reply) = await client.command(command)
     assert reply.startswith(answered.replace("*", str(COUNT)).encode()), reply
     assert on_loop == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "answered"),
+    [
+        ("SEARCH ALL", f"SEARCH {' '.join(map(str, range(1, COUNT + 1)))}"),
+        ("UID SEARCH RETURN (SAVE) ALL", ""),
+        ("SEARCH RETURN (ALL COUNT) MODSEQ 1", f"ESEARCH (TAG %) ALL 1:{COUNT} COUNT {COUNT} MODSEQ 2"),
+        ("UID SORT (REVERSE ARRIVAL) UTF-8 ALL", f"SORT {' '.join(map(str, range(1, COUNT + 1)))}"),
+    ],
+)
+async def test_t_dos_08_what_many_messages_are_found_by_is_told_and_saved_beside_the_loop(
+    office: Office, monkeypatch: pytest.MonkeyPatch, command: str, answered: str
+) -> None:
+    store = office.store.open(AccountId("alice"))
+    store.apply([Append(store.mailbox("INBOX").id, b"Subject: s\r\n\r\nbody\r\n", RECEIVED_AT) for _ in range(COUNT)])
+    client = await Client(office).login()
+    await client.ok("SELECT INBOX")
+    here, on_loop = threading.get_ident(), list[bool]()
+    monkeypatch.setattr(search, "_PIECE", 500)
+    for name in ("_numbers", "_save"):
+        function: Callable[..., Any] = getattr(search, name)
+
+        def called(*arguments: Any, function: Callable[..., Any] = function, **named: Any) -> Any:
+            on_loop.append(threading.get_ident() == here)
+            return function(*arguments, **named)
+
+        monkeypatch.setattr(search, name, called)
+    untagged = [reply for reply in await client.ok(command) if b"SEARCH" in reply or b"SORT" in reply]
+    tag = f'"{client.tag}"'
+    assert untagged == [f"* {answered.replace('%', tag)}".encode()] * bool(answered)
+    assert on_loop and not any(on_loop)
+    assert len(await client.ok("UID FETCH $ (UID)")) == ("SAVE" in command) * COUNT
 
 
 async def test_t_dos_08_what_a_large_mailbox_loses_is_taken_out_beside_the_loop(

@@ -1,7 +1,7 @@
 """SEARCH and UID SEARCH (RFC 3501 section 6.4.4, ESEARCH of RFC 4731, SEARCHRES of RFC 5182, MODSEQ of RFC 7162, PARTIAL of
 RFC 9394)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
@@ -21,6 +21,9 @@ from mailward.protocol.imap.search import (
     read_returns,
     read_search,
 )
+
+_PIECE = 5000
+"""Numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     if session.is_rev2 and not returns.options:
         returns = Returns(frozenset({"ALL"}))  # RFC 9051 section 6.4.4
     found = await find(session, arguments, read_search, returns, uid=uid)
-    answer(session, "SEARCH", found, returns, uid=uid)
+    await answer(session, "SEARCH", found, returns, uid=uid)
     if "UPDATE" in returns.options:
         contexts_of(session).begin(found.key, found.places, uid=uid)
     return ""
@@ -108,28 +111,49 @@ def contents_of(session: Session) -> Contents:
     return Contents(session.desk.shelf, session.store, session.mailbox)
 
 
-def answer(session: Session, name: str, found: Found, returns: Returns, *, uid: bool) -> None:
-    """Tell, and save, what was found. Without result options the answer is `name` and the numbers."""
-    selected, options = session.mailbox, returns.options
-    picked = _picked(found.places, returns)
-    modseq = max(selected.modseqs[place] for place in picked) if picked and found.tells_modseq else None
+async def answer(session: Session, name: str, found: Found, returns: Returns, *, uid: bool) -> None:
+    """Tell, and save, what was found. Without result options the answer is `name` and the numbers. Of many in a thread."""
+    options = returns.options
     if "SAVE" in options:
-        _save(session, picked)
+        await session.worked_out(lambda: _save(session, _picked(found.places, returns)), len(found.places))
     if not options:
-        numbers = _numbers(session, found.places, uid=uid)
-        session.untagged(" ".join([name, *map(str, numbers), *([] if modseq is None else [f"(MODSEQ {modseq})"])]))
+        await session.tell_lines(_plain(session, name, found, uid=uid), len(found.places))
     elif options != {"SAVE"}:
-        told = ["ESEARCH", f'(TAG "{session.tag.decode("ascii")}")', *(["UID"] if uid else [])]
-        if found.places:  # RFC 4731 section 3.1: of nothing there is no MIN, MAX or ALL
-            first, last = _numbers(session, (found.places[0], found.places[-1]), uid=uid)
-            told += [f"MIN {first}"] if "MIN" in options else []
-            told += [f"MAX {last}"] if "MAX" in options else []
-            told += [f"ALL {set_text(_numbers(session, found.places, uid=uid))}"] if "ALL" in options else []
-        told += [f"COUNT {len(found.places)}"] if "COUNT" in options else []
-        if returns.page is not None:
-            page = set_text(_numbers(session, returns.page.of(found.places), uid=uid))
-            told.append(f"PARTIAL ({returns.page.written} {page or 'NIL'})")
-        session.untagged(" ".join([*told, *([] if modseq is None else [f"MODSEQ {modseq}"])]))
+        await session.tell_lines(_extended(session, found, returns, uid=uid), len(found.places))
+
+
+def _plain(session: Session, name: str, found: Found, *, uid: bool) -> Iterator[bytes]:
+    """`* SEARCH 2 3 6`, in pieces: no long call holds up other threads (T-DOS-08)."""
+    yield f"* {name}".encode("ascii")
+    numbers = _numbers(session, found.places, uid=uid)
+    for start in range(0, len(numbers), _PIECE):
+        yield "".join([f" {number}" for number in numbers[start : start + _PIECE]]).encode("ascii")
+    modseq = _modseq(session, found, found.places)
+    yield b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
+
+
+def _extended(session: Session, found: Found, returns: Returns, *, uid: bool) -> Iterator[bytes]:
+    """`* ESEARCH (TAG "a") UID COUNT 17 ALL 4:18,21,28` (RFC 4731 section 3.1)."""
+    options = returns.options
+    told = ["* ESEARCH", f'(TAG "{session.tag.decode("ascii")}")', *(["UID"] if uid else [])]
+    if found.places:  # of nothing there is no MIN, MAX or ALL
+        first, last = _numbers(session, (found.places[0], found.places[-1]), uid=uid)
+        told += [f"MIN {first}"] if "MIN" in options else []
+        told += [f"MAX {last}"] if "MAX" in options else []
+        told += [f"ALL {set_text(_numbers(session, found.places, uid=uid))}"] if "ALL" in options else []
+    told += [f"COUNT {len(found.places)}"] if "COUNT" in options else []
+    if returns.page is not None:
+        page = set_text(_numbers(session, returns.page.of(found.places), uid=uid))
+        told.append(f"PARTIAL ({returns.page.written} {page or 'NIL'})")
+    modseq = _modseq(session, found, _picked(found.places, returns))
+    told += [] if modseq is None else [f"MODSEQ {modseq}"]
+    yield " ".join(told).encode("ascii") + b"\r\n"
+
+
+def _modseq(session: Session, found: Found, places: Sequence[int]) -> int | None:
+    """The highest of these, where it is told."""
+    modseqs = session.mailbox.modseqs
+    return max(modseqs[place] for place in places) if places and found.tells_modseq else None
 
 
 def _numbers(session: Session, places: Sequence[int], *, uid: bool) -> Sequence[int]:

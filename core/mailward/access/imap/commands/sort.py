@@ -25,7 +25,7 @@ async def _sort(session: Session, arguments: Arguments, *, uid: bool) -> str:
     found = await find(session, arguments, read_keys, returns, uid=uid)
     contents = contents_of(session)
     order = await session.blocking(lambda: in_order(contents, found.places, criteria))
-    answer(session, "SORT", replace(found, places=order), returns, uid=uid)
+    await answer(session, "SORT", replace(found, places=order), returns, uid=uid)
     if "UPDATE" in returns.options:
         contexts_of(session).begin(found.key, order, uid=uid, criteria=criteria)
     return ""
