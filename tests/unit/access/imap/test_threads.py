@@ -1,5 +1,6 @@
 """THREAD's algorithms (RFC 5256 section 3) on what no mailbox should hold; tests/integration compares with a real Dovecot."""
 
+import gc
 from array import array
 
 import pytest
@@ -7,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.access.imap.threads import (
-    NOBODY,
-    Node,
+    Trees,
     by_references,
     by_subject,
-    joined_by_subject,
+    join_by_subject,
     sort_by_date,
     sort_by_latest,
     written,
@@ -26,9 +26,9 @@ def ids(*numbers: int) -> bytes:
 
 
 def threads(*messages: bytes) -> str:
-    roots = by_references(messages)
-    sort_by_date(roots, range(len(messages)))
-    return written(roots, range(1, len(messages) + 1))
+    trees = by_references(messages)
+    sort_by_date(trees, range(len(messages)))
+    return written(trees, range(1, len(messages) + 1))
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,23 @@ def test_t_imap_10_a_circle_and_messages_that_are_not_here() -> None:
     assert threads(*gone).count("(") > 0
 
 
+def alone(messages: int) -> Trees:
+    """As many threads."""
+    trees = Trees(messages)
+    trees.roots += range(messages)
+    return trees
+
+
 def test_t_imap_10_a_hundred_thousand_equal_subjects() -> None:
     subjects, dates = ["same"] * MANY, range(MANY)
-    roots = joined_by_subject([Node(at) for at in range(MANY)], subjects, lambda asked: set(asked) - {5})
-    assert [(root.at, len(root.children)) for root in roots] == [(5, MANY - 1)]
-    roots = joined_by_subject([Node(at) for at in range(MANY)], subjects, lambda _: set())
-    sort_by_date(roots, dates)
-    assert [(root.at, len(root.children)) for root in roots] == [(NOBODY, MANY)]
+    trees = alone(MANY)
+    join_by_subject(trees, subjects, lambda asked: set(asked) - {5})
+    assert trees.roots == [5] and len(trees.children(5)) == MANY - 1
+    trees = alone(MANY)
+    join_by_subject(trees, subjects, lambda _: set())
+    sort_by_date(trees, dates)
+    (root,) = trees.roots
+    assert not trees.is_message(root) and trees.children(root) == [*dates]
     assert written(by_subject(subjects, dates), dates).startswith("(0 (1)(2)")
 
 
@@ -78,15 +88,26 @@ IDS = st.lists(st.integers(0, 12), min_size=1, max_size=5).map(lambda numbers: i
 
 @given(st.lists(IDS, max_size=14), st.lists(st.integers(0, 3), min_size=14, max_size=14))
 def test_every_message_is_in_one_thread_once(messages: list[bytes], dates: list[int]) -> None:
-    for roots in (
-        by_references(messages),
-        joined_by_subject(by_references(messages), [("", "a", "b")[date % 3] for date in dates], lambda asked: set(asked[::2])),
-        by_subject([str(date) for date in dates[: len(messages)]], dates),
-    ):
-        sort_by_date(roots, dates)
-        sort_by_latest(roots, dates)
-        told = written(roots, range(len(messages)))
+    joined = by_references(messages)
+    join_by_subject(joined, [("", "a", "b")[date % 3] for date in dates], lambda asked: set(asked[::2]))
+    for trees in (by_references(messages), joined, by_subject([str(date) for date in dates[: len(messages)]], dates)):
+        sort_by_date(trees, dates)
+        sort_by_latest(trees, dates)
+        told = written(trees, range(len(messages)))
         assert sorted(told.replace("(", " ").replace(")", " ").split()) == sorted(map(str, range(len(messages))))
+
+
+def test_t_dos_08_threads_are_no_objects_that_the_collector_has_to_look_through() -> None:
+    answers = [ids(n, n - n % 2) for n in range(MANY)]
+    subjects = [str(n // 4) for n in range(MANY)]
+    gc.collect()
+    before = len(gc.get_objects())
+    trees = by_references(answers)
+    sort_by_date(trees, range(MANY))
+    join_by_subject(trees, subjects, lambda _: set())
+    told = written(trees, range(MANY))
+    assert told.startswith("((0 1)(2 3))((4 5)(6 7))")
+    assert len(gc.get_objects()) - before < MANY / 10
 
 
 async def test_what_is_told(office: Office) -> None:

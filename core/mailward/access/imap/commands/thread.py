@@ -9,10 +9,10 @@ from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import texts_of_column
 from mailward.access.imap.threads import (
-    Node,
+    Trees,
     by_references,
     by_subject,
-    joined_by_subject,
+    join_by_subject,
     sort_by_date,
     sort_by_latest,
     written,
@@ -51,31 +51,31 @@ async def _thread(session: Session, arguments: Arguments, *, uid: bool) -> str:
     return ""
 
 
-def _ordered_subject(contents: Contents, places: Sequence[int]) -> list[Node]:
+def _ordered_subject(contents: Contents, places: Sequence[int]) -> Trees:
     return by_subject(_subjects(contents, places), _dates(contents, places))
 
 
-def _references(contents: Contents, places: Sequence[int]) -> list[Node]:
+def _references(contents: Contents, places: Sequence[int]) -> Trees:
     dates = _dates(contents, places)
-    roots = by_references(_ids(contents, places))
-    sort_by_date(roots, dates)
+    trees = by_references(_ids(contents, places))
+    sort_by_date(trees, dates)
 
     def answers(some: Sequence[int]) -> set[int]:
         said = contents.numbers("is_answer", [places[at] for at in some])
         return {at for at, is_answer in zip(some, said, strict=True) if is_answer}
 
-    roots = joined_by_subject(roots, _subjects(contents, places), answers)
-    sort_by_date(roots, dates)
-    return roots
+    join_by_subject(trees, _subjects(contents, places), answers)
+    sort_by_date(trees, dates)
+    return trees
 
 
-def _refs(contents: Contents, places: Sequence[int]) -> list[Node]:
+def _refs(contents: Contents, places: Sequence[int]) -> Trees:
     """As REFERENCES, but no threads are joined by subject, and the thread that was added to last stands last."""
     dates = _dates(contents, places)
-    roots = by_references(_ids(contents, places))
-    sort_by_date(roots, dates)
-    sort_by_latest(roots, dates)
-    return roots
+    trees = by_references(_ids(contents, places))
+    sort_by_date(trees, dates)
+    sort_by_latest(trees, dates)
+    return trees
 
 
 def _dates(contents: Contents, places: Sequence[int]) -> Sequence[int]:
@@ -93,7 +93,7 @@ def _ids(contents: Contents, places: Sequence[int]) -> Sequence[bytes]:
     return [*contents.values("ids", read, places)]
 
 
-_ALGORITHMS: Mapping[str, Callable[[Contents, Sequence[int]], list[Node]]] = {
+_ALGORITHMS: Mapping[str, Callable[[Contents, Sequence[int]], Trees]] = {
     "ORDEREDSUBJECT": _ordered_subject,
     "REFERENCES": _references,
     "REFS": _refs,
