@@ -75,6 +75,16 @@ class Stepping(abc.ABC, Generic[EventT]):
         self._goodbye: str | None = None
         self._log = structlog.get_logger(f"mailward.{self.protocol}")
         self.identity: Identity | None = None
+        self.tallies: dict[str, int] = {}
+
+    @property
+    def ended_by(self) -> str:
+        """Why the session ended, in plain words; "" where the client is gone without a word."""
+        if self._goodbye is not None:
+            return self._goodbye
+        if self._machine.fault is not None:
+            return self._machine.fault.name
+        return "logged out" if self._machine.is_closed else ""
 
     @property
     def account(self) -> AccountId | None:
@@ -104,7 +114,6 @@ class Stepping(abc.ABC, Generic[EventT]):
                 await asyncio.sleep(0)
         except TimeoutError:
             if self._goodbye is None:
-                self._log.info("session timed out", peer=self._peer_ip, account=self.account)
                 self._goodbye = "Nothing was heard for too long"
         finally:
             if machine.fault is not None:

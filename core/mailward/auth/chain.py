@@ -179,10 +179,18 @@ class LoginChain:
 
     def _end(self, attempt: LoginAttempt, account: AccountId | None, outcome: LoginOutcome) -> None:
         write = log.info if outcome.result == "accepted" else log.warning
+        identity = outcome.identity
+        # Nothing that a stranger may choose stands before the address: others read this line to lock addresses out.
         write(
-            f"login {outcome.result}", account=outcome.identity.account if outcome.identity else account, peer=attempt.peer_ip,
-            protocol=attempt.protocol, mechanism=attempt.mechanism, why=outcome.why,
-        )  # fmt: skip
+            f"login {outcome.result}",
+            account=identity.account if identity else account,
+            peer=attempt.peer_ip,
+            protocol=attempt.protocol,
+            mechanism=attempt.mechanism,
+            user=identity.user if identity else attempt.name if account else "",
+            tls="" if attempt.tls is None else attempt.tls.version,
+            why=outcome.why,
+        )
         self._told(attempt, outcome)
 
 

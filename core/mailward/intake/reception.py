@@ -198,7 +198,7 @@ class Reception:
         if identity is not None:
             self._given_groups = identity.groups
             self.session = replace(self.session, identity=identity)
-            self._log("logged in", account=identity.account)
+            self._log("logged in", account=identity.account, user=identity.user)
         return answer
 
     async def _mail(self, event: MailAsked) -> Reply:

@@ -24,6 +24,7 @@ class ImapSettings(StreamSettings):
 class ImapListener(StreamListener):
     """One listening socket and its sessions."""
 
+    protocol = "imap"
     too_many = b"* BYE Too many connections from your address\r\n"
 
     def __init__(self, settings: ImapSettings, desk: Desk, tls_context: ssl.SSLContext | None, admission: Admission) -> None:

@@ -20,6 +20,7 @@ class ManageSieveSettings(StreamSettings):
 class ManageSieveListener(StreamListener):
     """One listening socket and its sessions."""
 
+    protocol = "managesieve"
     too_many = b'BYE (TRYLATER) "Too many connections from your address"\r\n'
 
     def __init__(

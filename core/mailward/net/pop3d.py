@@ -20,6 +20,7 @@ class Pop3Settings(StreamSettings):
 class Pop3Listener(StreamListener):
     """One listening socket and its sessions."""
 
+    protocol = "pop3"
     too_many = b"-ERR [SYS/TEMP] Too many connections from your address\r\n"
 
     def __init__(self, settings: Pop3Settings, desk: Desk, tls_context: ssl.SSLContext | None, admission: Admission) -> None:

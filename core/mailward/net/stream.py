@@ -7,7 +7,7 @@ import abc
 import asyncio
 import socket
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.api.logins import LoginProtocol
 from mailward.formats.network import Network, normal_ip
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -72,6 +73,16 @@ class Session(Protocol):
         """Between login and logout."""
         ...
 
+    @property
+    def ended_by(self) -> str:
+        """Why it ended, in plain words; "" where the client is gone without a word."""
+        ...
+
+    @property
+    def tallies(self) -> Mapping[str, int]:
+        """How much was done in it, by the words that the log has for that."""
+        ...
+
     async def run(self) -> None:
         """Serve until the client or we end it. The connection is closed behind it."""
         ...
@@ -105,6 +116,8 @@ class StreamConnection(asyncio.Protocol):
         self._writable.set()
         self._deflate: Deflate | None = None
         self.session: Session | None = None
+        self.came_octets = self.left_octets = 0
+        """By the wire, but for what TLS adds."""
 
     # --- what asyncio calls ---
 
@@ -117,6 +130,7 @@ class StreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._inbox.append(data)
         self._inbox_octets += len(data)
+        self.came_octets += len(data)
         most_octets = self._settings.buffer_octets if self._is_known else self._settings.stranger_octets
         if self._inbox_octets >= most_octets and not self._paused and self._transport is not None:
             self._paused = True
@@ -168,7 +182,9 @@ class StreamConnection(asyncio.Protocol):
         if self._is_narrow and self._is_known:
             self._is_narrow = False
             transport.set_write_buffer_limits(high=self._settings.output_octets)
-        transport.write(octets if self._deflate is None else self._deflate.write(octets))
+        written = octets if self._deflate is None else self._deflate.write(octets)
+        self.left_octets += len(written)
+        transport.write(written)
         if not self._writable.is_set():
             until = asyncio.get_running_loop().time() + self._settings.write_s
             async with asyncio.timeout_at(min(until, self._login_until) if self._is_narrow else until):
@@ -286,8 +302,10 @@ class StreamConnection(asyncio.Protocol):
 
 
 class StreamListener(SocketListener):
-    """One listening socket and its sessions. too_many: the last words to a client that is not admitted."""
+    """One listening socket and its sessions. protocol: its name in the log. too_many: the last words to a client that is not
+    admitted."""
 
+    protocol: LoginProtocol
     too_many: bytes
 
     def __init__(self, settings: StreamSettings, tls_context: ssl.SSLContext | None, admission: Admission, log_name: str) -> None:
@@ -329,7 +347,6 @@ class StreamListener(SocketListener):
             if connection.is_interrupted:
                 connection.abort()
             else:
-                self.log.info("session ended, its secret is no longer good", peer=connection.peer_ip, account=session.account)
                 session.say_goodbye("The password of this session is no longer good")
                 connection.interrupt()
 
@@ -352,18 +369,40 @@ class StreamListener(SocketListener):
                 self.log.info("lost connection", peer=peer)
             connection.close()
             return
+        begun_at, how = asyncio.get_running_loop().time(), "connection closed by the client"
         try:
             connection.limit_output()
             self._connections.add(connection)
             await session.run()
         except (ConnectionError, ssl.SSLError, TimeoutError):
-            self.log.info("lost connection", peer=peer, account=session.account)
+            how = "lost connection"
+            if session.identity is None:
+                self.log.info("lost connection", peer=peer)
         except Exception:
+            how = "unforeseen failure"
             self.log.exception("unforeseen failure", peer=peer, account=session.account)
         finally:
+            self._note_end(session, connection, peer, session.ended_by or how, asyncio.get_running_loop().time() - begun_at)
             self._connections.discard(connection)
             self.admission.leave(peer)
             connection.close()
+
+    def _note_end(self, session: Session, connection: StreamConnection, peer: str, why: str, lasted_s: float) -> None:
+        """Of who was logged in. Strangers who come and go would fill the log (T-DOS-15)."""
+        if session.identity is None:
+            return
+        self.log.info(
+            "session ended",
+            account=session.identity.account,
+            user=session.identity.user,
+            peer=peer,
+            protocol=self.protocol,
+            why=why,
+            lasted_s=round(lasted_s, 1),
+            in_octets=connection.came_octets,
+            out_octets=connection.left_octets,
+            **session.tallies,
+        )
 
     async def close(self, grace_s: float = 10.0) -> None:
         """Stop accepting and say goodbye to everybody; commands under way are finished."""

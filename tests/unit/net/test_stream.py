@@ -49,6 +49,10 @@ class Session:
     identity: Identity | None = None
     account: AccountId | None = None
     is_logged_in = False
+    ended_by = ""
+
+    def __init__(self) -> None:
+        self.tallies: dict[str, int] = {}
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -58,6 +62,7 @@ class Session:
 
 
 class Listener(StreamListener):
+    protocol = "imap"
     too_many = b""
 
     def open_session(self, connection: Connection, peer_ip: str) -> Session:

@@ -9,6 +9,8 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from mailward.access.connection import Connection
 from mailward.access.imap.capabilities import CAPABILITIES, SAVE_LIMIT
 from mailward.access.imap.desk import Desk
@@ -24,6 +26,8 @@ from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Fram
 from mailward.store.refusals import NoSuchMailbox
 
 MAX_BAD_COMMANDS = 20
+
+log = structlog.get_logger("mailward.imap")
 
 
 class State(enum.Enum):
@@ -55,6 +59,9 @@ class Session(Hearing):
         self.state = State.NOT_AUTHENTICATED
         self._bad = 0
         self.learning = asyncio.Lock()
+        self.ended_by = ""
+        """Why it ended, in plain words; "" where the client is gone without a word."""
+        self.tallies = {"expunged": 0}
         self.tls_is_next = False
         """The handshake follows the reply that is being written."""
         self.is_compressed = False
@@ -119,6 +126,11 @@ class Session(Hearing):
             return await self.worked_out(lambda: selected.places_of(numbers, uid=uid), count)
         except IndexError:
             raise BadSyntax("There is no message of that number") from None
+
+    def note(self, event: str, **values: str | int) -> None:
+        """One line of the log about what was done to mailboxes, and by whom."""
+        user = "" if self.identity is None else self.identity.user
+        log.info(event, account=self.account, user=user, peer=self._peer_ip, **values)
 
     async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""
@@ -193,6 +205,7 @@ class Session(Hearing):
         return self.state is State.LOGOUT
 
     def _end(self, text: str) -> None:
+        self.ended_by = text
         self.untagged(f"BYE {text}")
         self.state = State.LOGOUT
 

@@ -159,9 +159,9 @@ class Maildrop:
         self._left = len(self._uids)
         self._left_octets = self._all_octets.copy()
 
-    def update(self) -> None:
+    def update(self) -> int:
         """Expunge what is marked, and note as seen what was retrieved, where that is wanted: all or nothing, durable when it
-        returns.
+        returns how many were marked.
 
         Raises StorageError and StoreRefusal, and then nothing has changed.
         """
@@ -174,6 +174,7 @@ class Maildrop:
         if deleted:
             ops.append(Expunge(id, tuple(Uid(uids[place]) for place in deleted)))
         self._store.apply(ops)
+        return len(deleted)
 
     def _place(self, number: int) -> int:
         if not 1 <= number <= len(self._uids) or self._is_deleted[number - 1]:

@@ -14,6 +14,7 @@ from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
 from mailward.access.stepping import Stepping
 from mailward.access.threads import Threads
 from mailward.auth.exchange import Authenticator, password_login
+from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
 from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
@@ -89,7 +90,7 @@ class Session(Stepping[Event]):
                 case PassAsked(name, password):
                     await self._tell(await password_login(self._authenticator, self._peer, name, password))
                 case UpdateAsked():
-                    await self._blocking(self._maildrop.update)
+                    self._note_deleted(await self._blocking(self._maildrop.update))
                     self._release()  # before the reply: the client may come back at once
                     machine.accept("Until next time")
                 case _:
@@ -100,6 +101,12 @@ class Session(Stepping[Event]):
             self._log.error("storage error", account=self.account, command=type(event).__name__, error=str(error))
             what = "Nothing was deleted, please try again later" if isinstance(event, UpdateAsked) else "Please try again later"
             machine.refuse(what, "SYS/TEMP")
+
+    def _note_deleted(self, messages: int) -> None:
+        self.tallies["expunged"] = messages
+        if messages and self.identity is not None:
+            who = {"account": self.identity.account, "user": self.identity.user, "peer": self._peer_ip}
+            self._log.info("messages expunged", **who, mailbox=INBOX, messages=messages)
 
     async def _in_transaction(self, event: Event) -> None:
         machine, drop, utf8 = self._machine, self._maildrop, self._machine.speaks_utf8
@@ -116,6 +123,7 @@ class Session(Stepping[Event]):
             case UidlAsked(int(number)):
                 machine.accept(f"{number} {await self._blocking(lambda: drop.unique_id(number))}")
             case RetrAsked(number):
+                self.tallies["retrieved"] = self.tallies.get("retrieved", 0) + 1
                 await self._send_message(f"{drop.size_octets(number, utf8=utf8)} octets", drop.message(number, utf8=utf8), None)
             case TopAsked(number, lines):
                 await self._send_message("Top of the message follows", drop.header_and_body(number, utf8=utf8), lines)

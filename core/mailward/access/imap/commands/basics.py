@@ -24,6 +24,7 @@ async def noop(session: Session, arguments: Arguments) -> str:
 
 async def logout(session: Session, arguments: Arguments) -> str:
     arguments.end()
+    session.ended_by = "logged out"
     session.untagged("BYE Until next time")
     session.state = State.LOGOUT
     return ""

@@ -52,6 +52,7 @@ def _read_use(arguments: Arguments) -> str:
 async def delete(session: Session, arguments: Arguments) -> str:
     name = _one_name(session, arguments)
     await session.blocking(lambda: _delete(session, name))
+    session.note("mailbox deleted", mailbox=name)
     return ""
 
 
@@ -74,6 +75,7 @@ async def rename(session: Session, arguments: Arguments) -> str:
     arguments.end()
     new = session.name_of(written)
     await session.blocking(lambda: _rename(session, old, new))
+    session.note("mailbox renamed", mailbox=old, to=new)
     _tell_normalised(session, new, written)
     return ""
 

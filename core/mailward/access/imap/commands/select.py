@@ -135,7 +135,9 @@ async def _expunge(session: Session, uids: Sequence[Uid]) -> str:
 async def _remove(session: Session, uids: Sequence[Uid]) -> None:
     if uids:
         op = Expunge(session.mailbox.info.id, tuple(uids))
-        await session.blocking(lambda: session.store.apply([op]))
+        (expunged,) = await session.blocking(lambda: session.store.apply([op]))
+        session.tallies["expunged"] += len(expunged.uids)
+        session.note("messages expunged", mailbox=session.here.info.name, messages=len(expunged.uids))
 
 
 async def check(session: Session, arguments: Arguments) -> str:
