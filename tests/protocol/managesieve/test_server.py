@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.model.errors import LocalError
-from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import CommandCompleted, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
     CheckAsked,
@@ -71,7 +71,7 @@ def run(sieve: ManageSieveServer, stream: bytes, *, step: int | None = None) -> 
     for at in range(0, len(stream), step):
         sieve.receive_data(stream[at : at + step])
         while (event := sieve.next_event()) is not None:
-            if not isinstance(event, Answered):
+            if not isinstance(event, CommandCompleted):
                 events.append(event)
                 answer(sieve, event)
     return events, sieve.data_to_send()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailward.model.errors import LocalError
-from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import CommandCompleted, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.pop3.events import (
     DeleAsked,
     Event,
@@ -35,7 +35,7 @@ def machine(*, is_secure: bool = True, offer_stls: bool = False, limits: Limits 
 def logged_in(limits: Limits | None = None) -> Pop3Server:
     made = machine(limits=limits)
     made.receive_data(b"USER a\r\nPASS b\r\n")
-    assert made.next_event() == Answered()
+    assert made.next_event() == CommandCompleted()
     assert made.next_event() == PassAsked(b"a", b"b")
     made.accept()
     made.data_to_send()
@@ -74,7 +74,7 @@ def run(pop: Pop3Server, stream: bytes, *, step: int | None = None) -> tuple[lis
     for at in range(0, len(stream), step):
         pop.receive_data(stream[at : at + step])
         while (event := pop.next_event()) is not None:
-            if not isinstance(event, Answered):
+            if not isinstance(event, CommandCompleted):
                 events.append(event)
                 answer(pop, event)
     return events, pop.data_to_send()
@@ -288,7 +288,7 @@ def test_later_commands_wait_while_one_is_answered() -> None:
     pop.accept("1 120")
     assert pop.next_event() == ListAsked(1)
     pop.refuse("no")
-    assert pop.next_event() == Answered()
+    assert pop.next_event() == CommandCompleted()
     assert pop.next_event() is None
     assert pop.data_to_send() == b"+OK 1 120\r\n-ERR no\r\n+OK\r\n"
     with pytest.raises(LocalError):

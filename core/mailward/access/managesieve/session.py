@@ -8,12 +8,12 @@ from functools import partial
 from typing import ClassVar
 
 from mailward.access.connection import Connection
-from mailward.access.stepping import Stepping
+from mailward.access.session import MachineSession
 from mailward.access.threads import Threads
 from mailward.auth.exchange import Authenticator
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
-from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
     CheckAsked,
@@ -52,7 +52,7 @@ class Desk:
     threads: Threads = field(default_factory=Threads)
 
 
-class Session(Stepping[Event]):
+class Session(MachineSession[Event]):
     """One client."""
 
     protocol = "managesieve"
@@ -78,7 +78,7 @@ class Session(Stepping[Event]):
     def is_logged_in(self) -> bool:
         return self._machine.state is State.LOGGED_IN
 
-    def _part(self, text: str) -> None:
+    def _say_bye(self, text: str) -> None:
         self._machine.goodbye(text, "TRYLATER" if self.is_logged_in else "")
 
     async def _answer(self, event: Event) -> None:
@@ -86,7 +86,7 @@ class Session(Stepping[Event]):
         try:
             match event:
                 case TlsAsked() | SaslAsked() | SaslResponse():
-                    await self._answer_alike(event)
+                    await self._negotiate(event)
                 case _:
                     await self._manage(event, self._scripts)
         except ScriptError as error:

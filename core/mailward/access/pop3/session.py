@@ -11,13 +11,13 @@ from typing import ClassVar
 from mailward.access.connection import Connection
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
-from mailward.access.stepping import Stepping
+from mailward.access.session import MachineSession
 from mailward.access.threads import Threads
 from mailward.auth.exchange import Authenticator, password_login
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.model.identity import Identity
-from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.pop3.events import (
     DeleAsked,
     Event,
@@ -51,7 +51,7 @@ class Desk:
     threads: Threads = field(default_factory=Threads)
 
 
-class Session(Stepping[Event]):
+class Session(MachineSession[Event]):
     """One client. It is not told of a goodbye: POP3 has no words for that (RFC 1939 section 3)."""
 
     protocol = "pop3"
@@ -86,9 +86,9 @@ class Session(Stepping[Event]):
         try:
             match event:
                 case TlsAsked() | SaslAsked() | SaslResponse():
-                    await self._answer_alike(event)
+                    await self._negotiate(event)
                 case PassAsked(name, password):
-                    await self._tell(await password_login(self._authenticator, self._peer, name, password))
+                    await self._answer_step(await password_login(self._authenticator, self._peer, name, password))
                 case UpdateAsked():
                     self._note_deleted(await self._blocking(self._maildrop.update))
                     self._release()  # before the reply: the client may come back at once

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mailward.model.errors import LocalError
-from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import CommandCompleted, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.managesieve.arguments import Arguments, BadCommand
 from mailward.protocol.managesieve.events import (
     ActivateAsked,
@@ -77,7 +77,7 @@ class ManageSieveServer:
         if not self.is_closed:
             self._reader.feed(octets)
 
-    def next_event(self) -> Event | Answered | None:
+    def next_event(self) -> Event | CommandCompleted | None:
         """The next thing to answer, None when more octets are needed, an answer is due or all is over."""
         read = None if self._waiting is not None or self.is_closed else self._reader.next()
         if read is None:
@@ -86,7 +86,7 @@ class ManageSieveServer:
             self._end(read, _GOODBYES[read])
         else:
             self._waiting = self._on_read(read)
-        return self._waiting or Answered()
+        return self._waiting or CommandCompleted()
 
     # --- answers to an event ---
 

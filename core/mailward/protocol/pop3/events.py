@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass, field
 
-from mailward.protocol.asked import SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import SaslAsked, SaslResponse, TlsAsked
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ buffer while somebody else answers; that is all PIPELINING needs.
 from collections.abc import Callable
 
 from mailward.model.errors import LocalError
-from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import CommandCompleted, SaslAsked, SaslResponse, TlsAsked
 from mailward.protocol.framing import LineFault, LineReader
 from mailward.protocol.pop3.arguments import BadCommandError, nothing
 from mailward.protocol.pop3.events import Event, Fault, PassAsked, UpdateAsked
@@ -69,7 +69,7 @@ class Pop3Server:
         if not self.is_closed:
             self._lines.feed(octets)
 
-    def next_event(self) -> Event | Answered | None:
+    def next_event(self) -> Event | CommandCompleted | None:
         """The next thing to answer, None when more octets are needed, an answer is due or all is over."""
         line = None if self._waiting is not None or self.is_closed else self._lines.next()
         if line is None:
@@ -78,7 +78,7 @@ class Pop3Server:
             self._on_fault(line.fault)
         else:
             self._waiting = self._on_line(line.octets)
-        return self._waiting or Answered()
+        return self._waiting or CommandCompleted()
 
     # --- answers to an event ---
 

@@ -1,11 +1,11 @@
-"""What the machines of POP3 and ManageSieve ask of their sessions alike."""
+"""The events that the machines of POP3 and ManageSieve have in common."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """Nothing: a command that the machine has answered by itself. Others may have their turn before the next."""
+class CommandCompleted:
+    """The machine has answered a command by itself and asks for nothing. Others may have their turn before the next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the sessions of POP3 and ManageSieve have alike: their machine is fed, what it asks is answered, and somebody logs in.
+"""What the sessions of POP3 and ManageSieve have in common: their machine is fed, what it asks is answered, and somebody logs in.
 
 Others have their turn after each command, however many came in one packet (T-DOS-08), and replies that nobody fetches do not pile
 up (T-DOS-06).
@@ -18,7 +18,7 @@ from mailward.api.logins import LoginProtocol
 from mailward.auth.exchange import Accepted, Authenticator, Challenge, Exchange, LoginPeer, Refused, Step
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.protocol.asked import Answered, SaslAsked, SaslResponse, TlsAsked
+from mailward.protocol.events import CommandCompleted, SaslAsked, SaslResponse, TlsAsked
 
 T = TypeVar("T")
 EventT = TypeVar("EventT")
@@ -47,7 +47,7 @@ class Machine(Protocol[AskedT]):
 
     def receive_data(self, octets: bytes) -> None: ...
 
-    def next_event(self) -> Answered | AskedT | None: ...
+    def next_event(self) -> CommandCompleted | AskedT | None: ...
 
     def challenge(self, octets: bytes) -> None: ...
 
@@ -56,7 +56,7 @@ class Machine(Protocol[AskedT]):
     def tls_started(self) -> None: ...
 
 
-class Stepping(abc.ABC, Generic[EventT]):
+class MachineSession(abc.ABC, Generic[EventT]):
     """One client. `run` serves it to the end. protocol: its name, for logs and logins. refusals: text and code for a login that
     is refused, by reason."""
 
@@ -107,7 +107,7 @@ class Stepping(abc.ABC, Generic[EventT]):
                         return
                     machine.receive_data(octets)
                     continue
-                if not isinstance(event, Answered):
+                if not isinstance(event, CommandCompleted):
                     await self._answer(event)
                 if machine.to_send_octets >= _FLUSH_OCTETS:
                     await self._flush()
@@ -120,7 +120,7 @@ class Stepping(abc.ABC, Generic[EventT]):
                 self._log.warning("peer fault", fault=machine.fault.name, peer=self._peer_ip, account=self.account)
             self._end()
         if self._goodbye is not None:
-            self._part(self._goodbye)
+            self._say_bye(self._goodbye)
         await self._flush()
 
     @abc.abstractmethod
@@ -134,11 +134,11 @@ class Stepping(abc.ABC, Generic[EventT]):
     def _end(self) -> None:
         """The session is over, whatever ended it."""
 
-    def _part(self, text: str) -> None:
+    def _say_bye(self, text: str) -> None:
         """Say goodbye, where the protocol has words for that."""
 
-    async def _answer_alike(self, event: TlsAsked | SaslAsked | SaslResponse) -> None:
-        """What both protocols have."""
+    async def _negotiate(self, event: TlsAsked | SaslAsked | SaslResponse) -> None:
+        """TLS and SASL (RFC 4422), which both protocols have."""
         match event:
             case TlsAsked():
                 await self._flush()
@@ -146,17 +146,18 @@ class Stepping(abc.ABC, Generic[EventT]):
                 self._machine.tls_started()
             case SaslAsked(mechanism, response):
                 self._exchange = self._authenticator.begin(self._peer, mechanism)
-                await self._tell(await self._exchange.step(response))
+                await self._answer_step(await self._exchange.step(response))
             case SaslResponse(response):
                 assert self._exchange is not None, "the machine reads a response behind a challenge only"
-                await self._tell(await self._exchange.step(response))
+                await self._answer_step(await self._exchange.step(response))
 
     @property
     def _peer(self) -> LoginPeer:
         """Who would log in."""
         return LoginPeer(self.protocol, self._connection.listener, self._peer_ip, self._connection.tls)
 
-    async def _tell(self, step: Step) -> None:
+    async def _answer_step(self, step: Step) -> None:
+        """Tell the client what a step of an exchange led to."""
         if not isinstance(step, Challenge):
             self._exchange = None
         match step:
