@@ -129,34 +129,6 @@ async def test_shutdown_says_bye(office: Office) -> None:
     assert client.task.done()
 
 
-async def test_t_dos_08_commands_that_the_machine_answers_leave_turns_to_others(office: Office) -> None:
-    client = await Client(office).login()
-    client.wire.feed(b"NOOP\r\n" * 1000 + b"LOGOUT\r\n")
-    turns = 0
-    while not client.task.done():
-        await asyncio.sleep(0)
-        turns += 1
-    assert turns > 1000
-
-
-async def test_t_dos_06_responses_to_the_commands_of_one_packet_do_not_pile_up(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = await Client(office).login()
-    await client.put("main", "#" * 10_000)
-    sizes: list[int] = []
-    send = client.wire.send
-
-    async def measured(piece: bytes) -> None:
-        sizes.append(len(piece))
-        await send(piece)
-
-    monkeypatch.setattr(client.wire, "send", measured)
-    client.wire.feed(b'GETSCRIPT "main"\r\n' * 20 + b"CAPABILITY\r\n" * 1000 + b"LOGOUT\r\n")
-    await client.task
-    assert max(sizes) < 50_000 and sum(sizes) > 200_000
-
-
 @pytest.mark.parametrize("begun", [b"NOO", b'PUTSCRIPT "a" {100+}\r\n', b'PUTSCRIPT "a" {4+}\r\nkeep'])
 async def test_t_dos_01_a_client_that_has_begun_a_command_is_not_waited_for_as_one_that_rests(
     office: Office, begun: bytes

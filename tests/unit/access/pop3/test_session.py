@@ -438,33 +438,6 @@ async def test_t_dos_08_commands_of_one_packet_leave_turns_to_others(office: Off
     assert len({*turns}) == 100
 
 
-async def test_t_dos_08_commands_that_the_machine_answers_leave_turns_to_others(office: Office) -> None:
-    client = await Client(office).login()
-    client.wire.feed(b"NOOP\r\n" * 1000 + b"QUIT\r\n")
-    turns = 0
-    while not client.task.done():
-        await asyncio.sleep(0)
-        turns += 1
-    assert turns > 1000
-
-
-async def test_t_dos_06_replies_to_the_commands_of_one_packet_do_not_pile_up(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = await Client(office).login()
-    sizes: list[int] = []
-    send = client.wire.send
-
-    async def measured(piece: bytes) -> None:
-        sizes.append(len(piece))
-        await send(piece)
-
-    monkeypatch.setattr(client.wire, "send", measured)
-    client.wire.feed(b"CAPA\r\n" * 2000 + b"QUIT\r\n")
-    await client.task
-    assert max(sizes) < 50_000 and sum(sizes) > 200_000
-
-
 async def test_t_dos_08_a_unique_id_is_read_beside_the_loop(office: Office) -> None:
     office.deliver(*FIVE)
     watched = Watched(office)
