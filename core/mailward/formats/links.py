@@ -41,7 +41,7 @@ _DOMAIN_CHARACTERS = 128
 _AFTER = ".,;:!?'*_~|`\u2019\u2026"
 """Punctuation that belongs to the sentence."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-_LISTED = re.compile(r"<([^<>]*)>")
+_BRACKETED = re.compile(r"<([^<>]*)>")
 
 _SHOWN_URL = re.compile(r"(?:https?|ftp):[/\\]{1,2}\S+|\bwww\.\w\S+", re.IGNORECASE)
 _SHOWN_DOMAIN = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?:[/:?#]\S*)?")
@@ -211,5 +211,5 @@ LIST_FIELDS = ("List-Help", "List-Unsubscribe", "List-Subscribe", "List-Post", "
 
 def list_links(value: str) -> tuple[Link, ...]:
     """The addresses of a List-Unsubscribe or another List- field in order of preference (RFC 2369 section 2)."""
-    found = islice(_LISTED.finditer(value), LINKS)
+    found = islice(_BRACKETED.finditer(value), LINKS)
     return tuple(Link(resolved("".join(one.group(1).split())), "", "listed") for one in found)

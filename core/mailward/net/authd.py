@@ -30,7 +30,7 @@ MAX_OPEN = 1000
 MAX_OPEN_S = 60.0
 """So many exchanges may wait for their client, each for so long; beyond that the oldest are dropped."""
 _RETRY_S = 0.1
-_TOGETHER = 1000
+_BATCH = 1000
 """So many logins in one question whether they still stand, whatever a line of `net.local` may hold."""
 
 log = structlog.get_logger("mailward.auth")
@@ -120,8 +120,8 @@ class RemoteAuthenticator:
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
         known = [identity for identity in identities if identity.credential]
         found: set[Identity] = set()
-        for start in range(0, len(known), _TOGETHER):
-            asked = known[start : start + _TOGETHER]
+        for start in range(0, len(known), _BATCH):
+            asked = known[start : start + _BATCH]
             try:
                 values = {"logins": [[identity.account, identity.credential] for identity in asked]}
                 answer = await _call_patiently(self._client, "revoked", values, self._patience_s)

@@ -144,16 +144,16 @@ class SqliteKeyValue:
 
 def _known(connection: sqlite3.Connection, table: str, keys: Sequence[bytes], now: float) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
-    for some in _portions(keys):
-        query = f"SELECT key, value FROM {table} WHERE key IN ({_marks(some)}) AND {_ALIVE}"  # noqa: S608
-        found.update(connection.execute(query, (*some, now)))
+    for portion in _portions(keys):
+        query = f"SELECT key, value FROM {table} WHERE key IN ({_marks(portion)}) AND {_ALIVE}"  # noqa: S608
+        found.update(connection.execute(query, (*portion, now)))
     return found
 
 
 def _write(connection: sqlite3.Connection, table: str, rows: Mapping[bytes, bytes], expires_at: float | None) -> None:
     """REPLACE would not run the trigger for what it replaces."""
-    for some in _portions(list(rows)):
-        connection.execute(f"DELETE FROM {table} WHERE key IN ({_marks(some)})", some)  # noqa: S608
+    for portion in _portions(list(rows)):
+        connection.execute(f"DELETE FROM {table} WHERE key IN ({_marks(portion)})", portion)  # noqa: S608
     connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", [(*row, expires_at) for row in rows.items()])  # noqa: S608
     while expires_at is not None and _is_too_much(connection, table):
         _forget(connection, table, "expires_at IS NOT NULL ORDER BY expires_at LIMIT ?", (A_STEP // 10,))

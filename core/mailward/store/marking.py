@@ -23,7 +23,7 @@ from mailward.store.base import AccountStore, MailStore
 
 _log = structlog.get_logger()
 
-_TOGETHER = 20
+_BATCH = 20
 """Messages: a bit."""
 _REST = 4
 _REST_BEHIND_OTHERS = 50
@@ -78,14 +78,14 @@ def mark(store: AccountStore, account: AccountId, messages: Sequence[int]) -> It
 
     What a search or another process has read meanwhile is not read again.
     """
-    for start in range(0, len(messages), _TOGETHER):
-        some = messages[start : start + _TOGETHER]
-        unread = [message for message, held in zip(some, store.marks.may_hold(some, ""), strict=True) if held is None]
+    for start in range(0, len(messages), _BATCH):
+        batch = messages[start : start + _BATCH]
+        unread = [message for message, held in zip(batch, store.marks.may_hold(batch, ""), strict=True) if held is None]
         for message, octets in zip(unread, store.bodies(unread), strict=True):
             if not isinstance(octets, StorageError):
                 store.marks.begin(message)
             look_into(message, octets, account=account, note=store.marks.add)
-        yield start + len(some)
+        yield start + len(batch)
 
 
 def look_into(

@@ -34,7 +34,7 @@ from mailward.store.schema import SCHEMA, VERSION
 from mailward.store.uids import MAX_FOREIGN_UIDVALIDITY, Numbers
 
 Rows = dict[str, list[tuple[str | bytes | int, ...]]]
-_TOGETHER = 200
+_BATCH = 200
 _KEPT = ("subscription", "sieve_script")
 """Tables that stand for themselves: what can be read of them is taken over."""
 
@@ -108,8 +108,8 @@ def _from_packs(draft: Path, packs: Packs, now_s: int, remains: Remains) -> Iter
             octets = packs.whole(pack)
             found = [one for one in scan(pack, octets) if one.locator.record not in seen]  # a compaction leaves two of one
             seen |= {one.locator.record for one in found}
-            for start in range(0, len(found), _TOGETHER):
-                _take(connection, found[start : start + _TOGETHER], octets, now_s, counts)
+            for start in range(0, len(found), _BATCH):
+                _take(connection, found[start : start + _BATCH], octets, now_s, counts)
             connection.execute("UPDATE account SET pack = ?", (pack,))
         with transaction(connection):
             for table, kept in remains.rows.items():

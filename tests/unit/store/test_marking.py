@@ -42,7 +42,7 @@ class Place:
             return bodies(account, messages)
 
         monkeypatch.setattr(EmbeddedAccount, "bodies", noted)
-        monkeypatch.setattr(marking, "_TOGETHER", 2)
+        monkeypatch.setattr(marking, "_BATCH", 2)
         monkeypatch.setattr(marking, "_REST_BEHIND_OTHERS", 0)
 
     def deliver(self, *texts: str) -> None:

@@ -12,7 +12,7 @@ from mailward.protocol.imap.arguments import ranges_text
 from mailward.store.base import Delta
 from mailward.store.gone import Range
 
-_TOGETHER = 10_000
+_BATCH = 10_000
 """Ranges in one response."""
 
 
@@ -22,7 +22,7 @@ def vanished_texts(delta: Delta, wanted: Sequence[Range] | None, held: Sequence[
     later = ((uid, uid) for uid in merge(delta.gone, delta.passed) if uid > delta.long_gone.last)
     gone: Iterator[Range] = chain(delta.long_gone, later)
     told = _without(gone if wanted is None else _within(gone, wanted), held)
-    while text := ranges_text(islice(told, _TOGETHER)):
+    while text := ranges_text(islice(told, _BATCH)):
         yield text
 
 

@@ -30,7 +30,7 @@ _OTHER: dict[Tls, str] = {
     "none": "where the connection begins with TLS, as it does on port 993, it takes --tls implicit",
 }
 """What may be meant when the server does not understand."""
-_LISTED = 500
+_BATCH = 500
 """Messages whose sizes are asked for at once, by a command whose length every server takes."""
 _CONNECT_S = 30.0
 _ANSWER_S = 300.0
@@ -163,7 +163,7 @@ class ImapSource:
             self._open = folder.place
             uidvalidity, exists = int(opened[b"UIDVALIDITY"]), int(opened[b"EXISTS"])
             self._uidvalidities[folder.place] = uidvalidity
-            refs = [ref for first in range(1, exists + 1, _LISTED) for ref in self._refs(folder, uidvalidity, first, exists)]
+            refs = [ref for first in range(1, exists + 1, _BATCH) for ref in self._refs(folder, uidvalidity, first, exists)]
         except (IMAPClientError, KeyError) as error:
             raise FolderError(f"{self._login.host}: the folder {folder.place} cannot be listed: {error}") from error
         refs.sort(key=lambda ref: ref.uid)
@@ -173,7 +173,7 @@ class ImapSource:
         def ask(client: IMAPClient) -> dict[int, dict[bytes, int]]:
             client.use_uid = False
             try:
-                return dict(client.fetch(range(first, min(exists, first + _LISTED - 1) + 1), ["UID", "RFC822.SIZE"]))
+                return dict(client.fetch(range(first, min(exists, first + _BATCH - 1) + 1), ["UID", "RFC822.SIZE"]))
             finally:
                 client.use_uid = True
 

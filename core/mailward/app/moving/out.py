@@ -10,7 +10,7 @@ from mailward.store.base import AccountStore, MailboxView
 from mailward.store.flags import names_of
 from mailward.store.unique_ids import unique_ids
 
-_TOGETHER = 200
+_BATCH = 200
 
 Progress = Callable[[str, int, int], None]
 """Told the mailbox, how many of its messages are done and how many there are."""
@@ -44,9 +44,9 @@ def outgoing(store: AccountStore, view: MailboxView, progress: Progress) -> Iter
     """All messages of a mailbox, in the order of UIDs. Raises StorageError when more than single messages cannot be read."""
     name, total = view.mailbox.name, len(view.uids)
     ids: Sequence[str | None] = unique_ids(store, view.mailbox, view.uids) if name == INBOX else [None] * total
-    for first in range(0, total, _TOGETHER):
+    for first in range(0, total, _BATCH):
         progress(name, first, total)
-        window = slice(first, first + _TOGETHER)
+        window = slice(first, first + _BATCH)
         uids, messages = view.uids[window], view.messages[window]
         dates = (int(at or 0) for (at,) in store.meta(messages, ["internal_date"]))
         bodies = store.bodies(messages)

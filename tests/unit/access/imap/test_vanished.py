@@ -34,7 +34,7 @@ def test_ranges_are_told_as_each_uid_would_be(seed: int, monkeypatch: pytest.Mon
     assert told(delta, None, held) == gone
     assert told(delta, asked.resolve(40), held) == asked.among(gone, 40)
     assert told(delta, (), held) == []
-    monkeypatch.setattr(vanished, "_TOGETHER", 2)
+    monkeypatch.setattr(vanished, "_BATCH", 2)
     assert told(delta, None, held) == gone
 
 
