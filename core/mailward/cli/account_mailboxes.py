@@ -1,4 +1,4 @@
-"""`mailward account mailboxes`: which mailboxes an account has, what is in them and what they are for, and a new one."""
+"""`mailward account mailboxes`: which mailboxes an account has, what is in them and what they are for, and changes to them."""
 
 from collections.abc import Mapping
 from typing import Annotated, NoReturn
@@ -7,12 +7,12 @@ import typer
 
 from mailward.access.imap.identifiers import Identifiers
 from mailward.app.accounts import opened_store
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
-from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, YesOption, account_of, config_of, opened_directory
+from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, show, table
 from mailward.directory import Account
 from mailward.formats.mailbox_names import SPECIAL_USES
 from mailward.store.base import AccountStore, MailboxInfo
-from mailward.store.ops import CreateMailbox, SetSpecialUse, Subscribe
+from mailward.store.ops import CreateMailbox, DeleteMailbox, Op, RenameMailbox, SetSpecialUse, Subscribe
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
 USES = {use.removeprefix("\\").lower(): use for use in SPECIAL_USES}
@@ -32,13 +32,25 @@ def mailboxes_command(
             help=f"Make this mailbox the one for {', '.join(USES)}, and no other; none: for nothing special.",
         ),
     ] = None,
+    rename: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="NAME NEW", help="Call this mailbox so, and those below it accordingly.")
+    ] = None,
+    delete: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Delete this mailbox and the mail in it; those below it stay.")
+    ] = None,
+    subscribe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Subscribe to it: many mail programs show nothing else.")
+    ] = None,
+    unsubscribe: Annotated[str | None, typer.Option(metavar="NAME", help="Take the subscription away.")] = None,
+    yes: YesOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print an account's mailboxes, or change them. It shows what is in them, and with whom they are shared.
 
     What a mailbox is for, its special use (RFC 6154), is where mail programs put what they send or delete, and where junk is
-    delivered to.
+    delivered to. The mail of a mailbox that is deleted can be put back for a while: mailward undelete. Mail programs that are
+    open hear of all that at once.
 
     Examples:
 
@@ -47,6 +59,10 @@ def mailboxes_command(
       mailward account mailboxes alice@example.org --create Team
 
       mailward account mailboxes alice@example.org --use sent 'Sent Items'
+
+      mailward account mailboxes alice@example.org --rename Team 'Old team'
+
+      mailward account mailboxes alice@example.org --delete 'Old team' --yes
     """
     settings = config_of(config)
     account = account_of(settings, address)
@@ -56,6 +72,14 @@ def mailboxes_command(
             _create(store, create)
         if use is not None:
             _use(account, store, *use)
+        if rename is not None:
+            _rename(account, store, *rename)
+        if delete is not None:
+            _delete(account, store, delete, yes=yes)
+        if subscribe is not None:
+            _apply(account, store, subscribe, Subscribe(_there(account, store, subscribe).name, True))
+        if unsubscribe is not None:
+            _apply(account, store, unsubscribe, Subscribe(unsubscribe, False))
         identifiers = Identifiers(directory)
         shared = {
             mailbox: {identifiers.name(grantee) or "an account that was removed": rights for grantee, rights in granted.items()}
@@ -88,15 +112,44 @@ def _create(store: AccountStore, name: str) -> None:
         fail(str(refusal), USAGE)
 
 
+def _there(account: Account, store: AccountStore, name: str) -> MailboxInfo:
+    """The mailbox of this name; ends the command where there is none."""
+    try:
+        return store.mailbox(name)
+    except NoSuchMailbox:
+        no_mailbox(account, store, name)
+    except StoreRefusal as refusal:  # no mailbox could have that name
+        fail(str(refusal), USAGE)
+
+
+def _apply(account: Account, store: AccountStore, name: str, op: Op) -> None:
+    """What concerns a mailbox of this name."""
+    try:
+        store.apply([op])
+    except NoSuchMailbox:
+        no_mailbox(account, store, name)
+    except StoreRefusal as refusal:
+        fail(str(refusal), USAGE)
+
+
+def _rename(account: Account, store: AccountStore, name: str, new_name: str) -> None:
+    """It stays subscribed to, and what is below it."""
+    _apply(account, store, name, RenameMailbox(name, new_name))
+
+
+def _delete(account: Account, store: AccountStore, name: str, *, yes: bool) -> None:
+    found = _there(account, store, name)
+    some = f"{found.exists} message{'s' if found.exists != 1 else ''}"
+    confirm(f"Delete the mailbox {found.name} of {account.address} with {some}?", yes=yes)
+    _apply(account, store, name, DeleteMailbox(found.name))
+
+
 def _use(account: Account, store: AccountStore, use: str, name: str) -> None:
     uses = USES | {"none": ""}
     special_use = uses.get(use.removeprefix("\\").lower())
     if special_use is None:
         fail(f"--use: a mailbox can be for {', '.join(uses)}, not for '{use}'", USAGE)
-    try:
-        found = store.mailbox(name)
-    except NoSuchMailbox:
-        no_mailbox(account, store, name)
+    found = _there(account, store, name)
     so_far = [one for one in store.mailboxes() if special_use and one.special_use == special_use and one.id != found.id]
     try:
         store.apply([*(SetSpecialUse(one.id, "") for one in so_far), SetSpecialUse(found.id, special_use)])

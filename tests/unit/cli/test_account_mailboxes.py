@@ -97,3 +97,46 @@ def test_who_shares_a_mailbox_that_is_not_there_is_told_which_are_and_how_to_mak
 def test_words_of_other_servers_are_not_read_as_letters_that_grant_more(shell: Shell, word: str) -> None:
     told = shell.type("share", DEMO, "INBOX", "--with", "anyone", "--rights", word)
     assert told.exit_code == 64 and f"'{word}' is a word, and rights are letters: lrs to read" in told.stderr
+
+
+def test_a_mailbox_is_renamed_subscribed_to_and_deleted(shell: Shell) -> None:
+    shell.type("mailboxes", DEMO, "--create", "Team/Plans")
+    renamed = {one["mailbox"] for one in json.loads(shell.type("mailboxes", DEMO, "--rename", "Team", "Crew", "--json").stdout)}
+    assert {"Crew", "Crew/Plans"} <= renamed and not {"Team", "Team/Plans"} & renamed
+
+    def is_subscribed(*words: str) -> bool:
+        found = json.loads(shell.type("mailboxes", DEMO, *words, "--json").stdout)
+        return any(one["subscribed"] for one in found if one["mailbox"] == "Crew/Plans")
+
+    assert [is_subscribed(word, "Crew/Plans") for word in ("--subscribe", "--unsubscribe", "--subscribe")] == [True, False, True]
+
+    with opened_store(shell.config) as stores, opened_directory(shell.config) as directory:
+        [owner] = directory.accounts()
+        store = stores.open(owner.id)
+        store.apply([append(store.mailbox("Crew").id, message(1))])
+    unasked = shell.type("mailboxes", DEMO, "--delete", "Crew")
+    assert unasked.exit_code == 64 and "add --yes" in unasked.stderr and "Crew" in shell.names()
+    assert "Crew" not in {
+        one["mailbox"] for one in json.loads(shell.type("mailboxes", DEMO, "--delete", "Crew", "--yes", "--json").stdout)
+    }
+    assert "Crew/Plans" in shell.names()
+    with opened_store(shell.config) as stores:
+        assert [one.mailbox_name for one in stores.open(owner.id).expunged()] == ["Crew"], "mailward undelete has it"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--delete", "INBOX", "--yes"), 64, "INBOX"),
+        (("--delete", "Nowhere", "--yes"), 66, "has no mailbox Nowhere"),
+        (("--rename", "Nowhere", "Here"), 66, "has no mailbox Nowhere"),
+        (("--rename", "Sent", "Trash"), 64, "Trash"),
+        (("--subscribe", "Nowhere"), 66, "has no mailbox Nowhere"),
+        (("--delete", "a//b", "--yes"), 64, "no empty levels"),
+        (("--unsubscribe", "a//b"), 64, "no empty levels"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(shell: Shell, words: tuple[str, ...], code: int, said: str) -> None:
+    before = shell.names()
+    done = shell.type("mailboxes", DEMO, *words)
+    assert (done.exit_code, said in done.stderr, shell.names()) == (code, True, before), done.stderr
