@@ -144,6 +144,7 @@ class State:
     active_script: str = ""
     annotations: dict[tuple[str, MailboxId], dict[str, bytes]] = field(default_factory=dict)
     last_mailbox: int = 0
+    last_message: int = 0
     last_email: int = 0
     last_uidvalidity: int = 0
     last_modseq: int = 0
@@ -338,6 +339,12 @@ class MemoryAccount:
 
     # Writing
 
+    def drop_expunged(self) -> None:
+        """As tidying does where expunged mail is not kept."""
+        there = {entry.message for box in self._state.boxes.values() for entry in box.entries.values()}
+        self._state.left.clear()
+        self._state.messages = {number: message for number, message in self._state.messages.items() if number in there}
+
     def apply(self, ops: Sequence[Op]) -> tuple[OpResult, ...]:
         with self._lock:
             state = pickle.loads(pickle.dumps(self._state))  # what copy.deepcopy does, ten times faster
@@ -424,7 +431,7 @@ class Steps:
             mailbox, uid, _ = self.state.deliveries[op.delivery_key]
             return OpResult(mailbox, uids=(uid,), duplicate=True)
         box = _box(self.state, op.mailbox)
-        message = len(self.state.messages) + 1
+        message = self.state.last_message = self.state.last_message + 1
         self.state.messages[message] = (op.octets, op.internal_date)
         if op.uid is not None:
             if op.uid < box.uidnext:
