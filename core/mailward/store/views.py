@@ -41,6 +41,9 @@ _MOST_HELD_OCTETS = 4 * 1024 * 1024
 _MOST_MERGED = 1000
 _SHARE_MERGED = 50
 """Or a fiftieth of the mailbox."""
+_MOST_GONE = 500_000
+"""UIDs of the log that are told one by one, of some 100 octets each while they are; of more it is as if they had been merged
+(`store.gone`): somebody who copies and expunges for some minutes makes a log of millions (T-DOS-06)."""
 
 
 def _info(row: tuple[int, str, str, int, int, int, int, int, int, int, int, str]) -> MailboxInfo:
@@ -73,12 +76,17 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
     if known is not None:
         if known.mailbox.highest_modseq == info.highest_modseq:
             return replace(known, mailbox=info)
-        most = max(_MOST_MERGED, info.exists // _SHARE_MERGED)
+        most = _most_merged(info)
         if _logged_since(connection, known.mailbox, most) <= most:
             delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
             if delta.is_exact:
                 return replace(_merge(known, delta), mailbox=info, keywords=keywords)
     return MailboxView(info, keywords, *load_columns(connection, mailbox))
+
+
+def _most_merged(info: MailboxInfo) -> int:
+    """Of more changes it is less work to read all."""
+    return max(_MOST_MERGED, info.exists // _SHARE_MERGED)
 
 
 def _logged_since(connection: sqlite3.Connection, then: MailboxInfo, most: int) -> int:
@@ -123,19 +131,30 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     touched: set[int] = set()
     gone: set[int] = set()
     passed: set[int] = set()
-    long_gone = LongGone()
+    most_touched = _most_merged(info)
+    n_touched = n_gone = merged_last = last = 0
     log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
     for kind, uids, added_modseqs in log:
         if kind == MERGED:
-            long_gone = LongGone(array("I", uids)[0], load_columns(connection, mailbox)[0])
+            (merged_last,) = array("I", uids)
         elif kind:
-            for uid, added in zip(array("I", uids), array("Q", added_modseqs), strict=True):
-                (gone if added <= since else passed).add(uid)
+            expunged = array("I", uids)
+            n_gone += len(expunged)
+            last = max(last, *expunged[-1:])
+            if n_gone <= _MOST_GONE:
+                for uid, added in zip(expunged, array("Q", added_modseqs), strict=True):
+                    (gone if added <= since else passed).add(uid)
         else:
             for some in unpack_ranges(uids):
-                touched.update(some)
+                n_touched += len(some)
+                if n_touched <= most_touched:
+                    touched.update(some)
+    if n_gone > _MOST_GONE:
+        gone, passed, merged_last = set(), set(), max(merged_last, last)
+    long_gone = LongGone(merged_last, load_columns(connection, mailbox)[0]) if merged_last else LongGone()
+    (log_floor,) = connection.execute("SELECT log_floor FROM account").fetchone()
     cells = Blocks(connection).cells(mailbox, sorted(touched))
-    if since < connection.execute("SELECT log_floor FROM account").fetchone()[0]:  # old log rows of changes are dropped
+    if n_touched > most_touched or since < log_floor:  # more than is worth to look up one by one, or old rows are dropped
         cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
     # Columns, and not a list of cells: of many objects that stay the collector would look at all, while everybody waits.
     columns = array("I"), array("Q"), array("Q"), array("Q")

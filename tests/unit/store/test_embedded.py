@@ -4,16 +4,19 @@ import os
 import sqlite3
 import stat
 import tracemalloc
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
-from mailward.model.ids import AccountId, QueueId, Uid
+from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
 from mailward.store import annotations, past_names, tidy, views
 from mailward.store.base import EXPUNGED_KEPT_S, AccountStore, Delivered, Place
+from mailward.store.blocks import Blocks
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.flags import SEEN
 from mailward.store.mailboxes import DEFAULT_MAILBOXES
@@ -495,3 +498,53 @@ def test_t_dos_05_the_log_of_what_is_gone_has_an_end_and_who_comes_from_before_i
     assert store.delta(inbox, then[-1].mailbox.highest_modseq).is_exact
     assert now == account(tmp_path).view(inbox)
     assert check_account(tmp_path / ALICE, Disk(), int(NOW_S), repair=False).problems == ()
+
+
+def test_t_dos_06_of_very_much_that_went_and_is_still_logged_ranges_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "_MOST_GONE", 3)
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(n)) for n in range(8)])
+    since = store.mailbox("INBOX").highest_modseq
+    store.apply([append(inbox, message(8))])
+    store.apply([Expunge(inbox, (Uid(6), Uid(9)))])
+    store.apply([Expunge(inbox, (Uid(2),))])
+    delta = store.delta(inbox, since)
+    assert delta.is_exact and (delta.gone, delta.passed) == ((2, 6), (9,))
+    store.apply([Expunge(inbox, (Uid(3),))])
+    delta = store.delta(inbox, since)
+    assert (delta.gone, delta.passed, [*delta.long_gone]) == ((), (), [(2, 3), (6, 6), (9, 9)])
+    assert store.view(inbox) == account(tmp_path).view(inbox)
+
+
+def test_t_dos_08_ranges_of_flags_that_were_changed_again_and_again_are_not_looked_at_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "_MOST_MERGED", 20)
+    looked_up: list[int] = []
+    parts = Blocks.parts
+
+    def counted(blocks: Blocks, mailbox: MailboxId, uids: Sequence[int]) -> Iterator[Any]:
+        looked_up.append(len(uids))
+        return parts(blocks, mailbox, uids)
+
+    monkeypatch.setattr(Blocks, "parts", counted)
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, message(n)) for n in range(8)])
+    since = store.mailbox("INBOX").highest_modseq
+    for n in range(3):
+        store.apply(
+            [SetFlags(inbox, (Uid(2), Uid(3), Uid(4), Uid(5), Uid(6), Uid(8)), "remove" if n % 2 else "add", ("\\Seen",))]
+        )
+        looked_up.clear()
+        delta = store.delta(inbox, since)
+        assert delta.uids == (2, 3, 4, 5, 6, 8) and {*delta.modseqs} == {since + n + 1}
+        assert looked_up == [6]
+    for _ in range(10):
+        store.apply([SetFlags(inbox, (Uid(2), Uid(3)), "add", ("$A",)), SetFlags(inbox, (Uid(2), Uid(3)), "remove", ("$A",))])
+    looked_up.clear()
+    delta = store.delta(inbox, since)
+    assert delta.uids == (2, 3, 4, 5, 6, 8) and looked_up == []
