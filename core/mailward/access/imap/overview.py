@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from mailward.access.imap.reach import Reach, Reached, Standing, is_of_others
+from mailward.access.imap.filters import fits, may_be_of_others
+from mailward.access.imap.reach import Reach, Reached, Standing
 from mailward.model.ids import AccountId, MailboxId
 from mailward.protocol.imap.notify import MESSAGE_EVENTS, Group
 from mailward.store.base import MailboxInfo
-from mailward.store.names import parents
 
 MAX_MAILBOXES = 2000
 """That a session compares each time (T-IMAP-17)."""
@@ -76,7 +76,8 @@ class Overview:
         found = dict(self._asked(own))
         if len(found) > MAX_MAILBOXES:
             raise TooManyMailboxes
-        owners = self._reach.owners() if self._asks_of_others() else {}
+        filters = [group.filter for group in self._groups]
+        owners = self._reach.owners() if may_be_of_others(filters, self._reach) else {}
         standing = self._reach.standing(own)
         before, is_as_before, self._standing = self._shared, standing == self._standing, standing
         self._shared = {}
@@ -98,7 +99,7 @@ class Overview:
         """Those of them that somebody asks of."""
         found = {}
         for reached in listed:
-            group = next((group for group in self._groups if _fits(group, reached)), None)
+            group = next((group for group in self._groups if fits(group.filter, reached)), None)
             events = frozenset[str]() if group is None else group.events
             if "r" not in reached.rights:
                 events -= MESSAGE_EVENTS
@@ -106,27 +107,7 @@ class Overview:
                 found[place(reached)] = Known(reached, events)
         return found
 
-    def _asks_of_others(self) -> bool:
-        """Whether a mailbox that others share could be among them."""
-        if any(is_of_others(name) for group in self._groups for name in group.names):
-            return True
-        return any(group.filter == "subscribed" for group in self._groups) and any(
-            map(is_of_others, self._reach.own.subscriptions())
-        )
-
 
 def place(reached: Reached) -> tuple[AccountId, MailboxId]:
     """What stays when a mailbox is renamed."""
     return reached.owner, reached.info.id
-
-
-def _fits(group: Group, reached: Reached) -> bool:
-    """Mail may be delivered to any of our mailboxes, so all are inboxes (RFC 5465 section 6.3)."""
-    info = reached.info
-    if group.filter == "subscribed":
-        return info.subscribed
-    if group.filter == "mailboxes":
-        return info.name in group.names
-    if group.filter == "subtree":
-        return not group.names.isdisjoint((info.name, *parents(info.name)))
-    return reached.is_own

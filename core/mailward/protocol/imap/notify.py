@@ -2,19 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.fetch import FetchItems, read_fetch_items
+from mailward.protocol.imap.filters import Kind, MailboxFilter, check_count, read_filter
 
 EVENTS = ("MessageNew", "MessageExpunge", "FlagChange", "MailboxName", "SubscriptionChange")
 """Those that can be told of; annotations and metadata cannot be."""
 MESSAGE_EVENTS = frozenset(EVENTS[:3])
-MAX_GROUPS = 100
-MAX_NAMES = 1000
-
-Filter = Literal["selected", "selected-delayed", "inboxes", "personal", "subscribed", "subtree", "mailboxes"]
-_FILTERS = {word.upper(): word for word in get_args(Filter)}
+_KINDS: tuple[Kind, ...] = ("selected", "selected-delayed", "inboxes", "personal", "subscribed", "subtree", "mailboxes")
 _EVENTS = {event.upper(): event for event in EVENTS}
 
 
@@ -24,12 +20,15 @@ class BadEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Of which mailboxes which events are told. names: of a subtree or mailboxes. items: what is told of each new message."""
+    """Of which mailboxes which events are told. items: what is told of each new message."""
 
-    filter: Filter
-    names: frozenset[str]
+    filter: MailboxFilter
     events: frozenset[str]
     items: FetchItems | None = None
+
+    @property
+    def is_selected(self) -> bool:
+        return self.filter.kind.startswith("selected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +52,16 @@ def read_notify(arguments: Arguments, name_of: Callable[[bytes], str]) -> Reques
     while arguments.take(b" "):
         groups.append(_group(arguments, name_of))
     arguments.end()
-    if len([group for group in groups if group.filter.startswith("selected")]) > 1:
+    if len([group for group in groups if group.is_selected]) > 1:
         raise BadSyntax("The selected mailbox stands once")
-    if len(groups) > MAX_GROUPS or sum(len(group.names) for group in groups) > MAX_NAMES:
-        raise BadSyntax("Too many groups or mailboxes")
+    check_count([group.filter for group in groups])
     return Request(tuple(groups), status)
 
 
 def _group(arguments: Arguments, name_of: Callable[[bytes], str]) -> Group:
     arguments.expect(b"(")
-    word = arguments.atom()
-    if word not in _FILTERS:
-        raise BadSyntax("There is no such set of mailboxes")
-    filter: Filter = _FILTERS[word]
-    names: list[bytes] = []
+    filter = read_filter(arguments, name_of, _KINDS)
     arguments.space()
-    if filter in ("subtree", "mailboxes"):
-        names = arguments.parenthesised(arguments.astring) if arguments.looks_like(b"(") else [arguments.astring()]
-        arguments.space()
     items: FetchItems | None = None
 
     def event() -> str:
@@ -85,11 +76,11 @@ def _group(arguments: Arguments, name_of: Callable[[bytes], str]) -> Group:
 
     events = frozenset() if arguments.take(b"NONE") else frozenset(arguments.parenthesised(event))
     arguments.expect(b")")
-    is_selected = filter.startswith("selected")
-    if is_selected and events - MESSAGE_EVENTS:
+    group = Group(filter, events, items)
+    if group.is_selected and events - MESSAGE_EVENTS:
         raise BadSyntax("Of the selected mailbox there are events of messages only")
-    if items is not None and not is_selected:
+    if items is not None and not group.is_selected:
         raise BadSyntax("What is to be fetched of new messages is for the selected mailbox")
     if events & MESSAGE_EVENTS and not events >= {"MessageNew", "MessageExpunge"}:
         raise BadSyntax("MessageNew and MessageExpunge go together, and FlagChange with both")
-    return Group(filter, frozenset(map(name_of, names)), events, items)
+    return group

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from mailward.access.imap import overview, reach
+from mailward.access.imap import filters, reach
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.telling import Telling
 from mailward.model.ids import AccountId
@@ -122,7 +122,7 @@ async def test_t_dos_08_a_thousand_subtrees_are_looked_for_beside_the_loop_and_b
         threads.add(threading.get_ident())
         return parents(name)
 
-    monkeypatch.setattr(overview, "parents", noted)
+    monkeypatch.setattr(filters, "parents", noted)
     client = await Client(office).login()
     await client.ok("CREATE work/one/two")
     subtrees = " ".join([*(f"x{number}" for number in range(999)), "work"])

@@ -47,7 +47,7 @@ class Notifier:
 
     def __init__(self, session: Session, groups: Sequence[Group]) -> None:
         self._session = session
-        self._selected = next((group for group in groups if group.filter.startswith("selected")), None)
+        self._selected = next((group for group in groups if group.is_selected), None)
         self._others = [group for group in groups if group is not self._selected]
         self._overview = Overview(session.reach, self._others)
         self._known: Found = {}
@@ -73,7 +73,7 @@ class Notifier:
         if selected is not None and (idle or (group is not None and group.events)):
             if selected is not self._mailbox:
                 self._mailbox, self._first_new = selected, selected.uidnext
-            at_once = group is not None and group.filter == "selected"
+            at_once = group is not None and group.filter.kind == "selected"
             await session.tell_changes(expunge=idle or at_once, may_rest=idle)
             if group is not None and group.items is not None:
                 await self._tell_items(selected, group.items)
