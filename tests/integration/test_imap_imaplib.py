@@ -352,6 +352,17 @@ def test_imap4rev2_is_told_nothing_of_recent_messages_and_searches_by_esearch(
     assert client.fetch("1", "(FLAGS)")[1] == [b"1 (FLAGS ())"]
 
 
+def test_several_mailboxes_are_searched_at_once(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
+    """MULTISEARCH (RFC 7377), with nothing selected."""
+    assert "MULTISEARCH" in client.capabilities
+    server.deliver()
+    client.append("Archive", "", "", MESSAGE)
+    client.append("Sent", "", "", b"Subject: another\r\n\r\nx\r\n")
+    client.xatom("ESEARCH", "IN (personal)", "RETURN (ALL)", "SUBJECT first")
+    found = [reply.split() for reply in client.response("ESEARCH")[1] if isinstance(reply, bytes)]
+    assert [(words[3], words[-1]) for words in found] == [(b'"INBOX"', b"1"), (b'"Archive"', b"1")]
+
+
 def test_a_sort_is_kept_up_to_date(server: ImapServer, client: imaplib.IMAP4_SSL) -> None:
     """CONTEXT=SORT (RFC 5267)."""
     assert "CONTEXT=SORT" in client.capabilities

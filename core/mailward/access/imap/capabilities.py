@@ -1,10 +1,11 @@
-"""What the server announces (RFC 9051 section 7.2.2): only what real programs, or the scripts of imaptest, have used with it."""
+"""What the server announces (RFC 9051 section 7.2.2): only what has been used with it over a socket, by real programs and the
+scripts of imaptest where they know it."""
 
 CAPABILITIES = (
     "IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "NAMESPACE", "IDLE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN",
     "SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "WITHIN", "CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "ESEARCH",
     "SEARCHRES", "OBJECTID", "SAVEDATE", "PREVIEW", "CREATE-SPECIAL-USE", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
-    "SORT", "SORT=DISPLAY", "ESORT", "CONTEXT=SEARCH", "CONTEXT=SORT", "I18NLEVEL=1",
+    "MULTISEARCH", "SORT", "SORT=DISPLAY", "ESORT", "CONTEXT=SEARCH", "CONTEXT=SORT", "I18NLEVEL=1",
     "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "THREAD=REFS",
     "BINARY", "MULTIAPPEND", "CATENATE", "REPLACE", "INPROGRESS", "PARTIAL", "UIDBATCHES", "NOTIFY",
     "ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "METADATA", "LIST-METADATA",

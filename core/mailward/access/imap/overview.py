@@ -104,10 +104,5 @@ class Overview:
             if "r" not in reached.rights:
                 events -= MESSAGE_EVENTS
             if events:
-                found[place(reached)] = Known(reached, events)
+                found[reached.place] = Known(reached, events)
         return found
-
-
-def place(reached: Reached) -> tuple[AccountId, MailboxId]:
-    """What stays when a mailbox is renamed."""
-    return reached.owner, reached.info.id

@@ -49,6 +49,11 @@ class Reached:
     is_own: bool = True
 
     @property
+    def place(self) -> tuple[AccountId, MailboxId]:
+        """What stays when a mailbox is renamed."""
+        return self.owner, self.info.id
+
+    @property
     def whose(self) -> str:
         """What keeps the identifiers of its objects apart from those of one's own: "" or the owner."""
         return "" if self.is_own else self.owner

@@ -107,6 +107,9 @@ class Telling(Voice):
             raise BadSyntax("Select a mailbox first")
         return self._here
 
+    def has_selected(self, reached: Reached) -> bool:
+        return self._here is not None and self._here.place == reached.place
+
     @property
     def store(self) -> AccountStore:
         """That of the selected mailbox."""

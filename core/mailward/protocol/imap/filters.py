@@ -8,6 +8,7 @@ from mailward.protocol.imap.arguments import Arguments, BadSyntax
 
 Kind = Literal["selected", "selected-delayed", "inboxes", "personal", "subscribed", "subtree", "subtree-one", "mailboxes"]
 _KINDS: dict[str, Kind] = {word.upper(): word for word in get_args(Kind)}
+_SOURCES = frozenset(_KINDS.values()) - {"selected-delayed"}
 MAX_FILTERS = 100
 MAX_NAMES = 1000
 
@@ -30,6 +31,17 @@ def read_filter(arguments: Arguments, name_of: Callable[[bytes], str], kinds: Co
         arguments.space()
         names = arguments.parenthesised(arguments.astring) if arguments.looks_like(b"(") else [arguments.astring()]
     return MailboxFilter(kind, frozenset(map(name_of, names)))
+
+
+def read_sources(arguments: Arguments, name_of: Callable[[bytes], str]) -> list[MailboxFilter]:
+    """`IN (personal mailboxes "a") ` when it comes next; else the selected mailbox is meant (RFC 7377 section 2.1). Raises
+    BadSyntax."""
+    if not arguments.take(b"IN "):
+        return [MailboxFilter("selected")]
+    filters = arguments.parenthesised(lambda: read_filter(arguments, name_of, _SOURCES))
+    check_count(filters)
+    arguments.space()
+    return filters
 
 
 def check_count(filters: Collection[MailboxFilter]) -> None:

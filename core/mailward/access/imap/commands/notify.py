@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from mailward.access.imap.commands.mailboxes import status_line
-from mailward.access.imap.overview import Found, Known, Look, Overview, TooManyMailboxes, place
+from mailward.access.imap.overview import Found, Known, Look, Overview, TooManyMailboxes
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
@@ -121,7 +121,7 @@ class Notifier:
     async def _tell_status(self, one: Known, events: frozenset[str]) -> None:
         """Of a mailbox that is not selected, what such events are about."""
         session = self._session
-        if not events or (session.selected is not None and place(session.here) == place(one.reached)):
+        if not events or session.has_selected(one.reached):
             return
         items = ["MESSAGES", "UIDNEXT"] if events & {"MessageNew", "MessageExpunge"} else []
         items += ["UIDVALIDITY", *(["UNSEEN"] if "FlagChange" in one.events else [])]

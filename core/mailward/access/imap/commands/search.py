@@ -1,13 +1,14 @@
 """SEARCH and UID SEARCH (RFC 3501 section 6.4.4, ESEARCH of RFC 4731, SEARCHRES of RFC 5182, MODSEQ of RFC 7162, PARTIAL of
 RFC 9394)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.contexts import Contexts
 from mailward.access.imap.searching import Search
-from mailward.access.imap.selected import taken
+from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.telling import No
 from mailward.model.errors import StorageError
@@ -67,7 +68,7 @@ def contexts_of(session: Session) -> Contexts:
 
 
 async def cancel_update(session: Session, arguments: Arguments) -> str:
-    """No more is told of what these commands found (RFC 5267 section 4.3.4)."""
+    """No more is told of what these commands found (RFC 5267 section 4.3.5)."""
     tags: list[str] = []
     while not tags or not arguments.is_at_end:
         arguments.space()
@@ -80,30 +81,43 @@ async def cancel_update(session: Session, arguments: Arguments) -> str:
 
 async def find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], returns: Returns, *, uid: bool) -> Found:
     """What the rest of a command asks for, by number. Raises BadSyntax, and No where that is too much."""
+    with saving(session, returns):
+        key = read_or_refuse(arguments, read)
+        if uid:
+            await session.tell_changes(expunge=False)
+        if asks_modseq(key):
+            session.enable_condstore()
+        search = Search(contents_of(session), session.here.owner, session.desk.now(), session.progress)
+        places = await session.blocking(lambda: search.run(key))
+    warn_of_unreadable(session, search.unreadable)
+    return Found(places, key)
+
+
+@contextmanager
+def saving(session: Session, returns: Returns) -> Iterator[None]:
+    """After NO there is nothing in "$", where it was to be saved to (RFC 5182 section 2.1)."""
     try:
-        return await _find(session, arguments, read, uid=uid)
+        yield
     except (No, StorageError):
         if "SAVE" in returns.options:
-            _save(session, ())  # RFC 5182 section 2.1: after NO there is nothing in "$"
+            _save(session, ())
         raise
 
 
-async def _find(session: Session, arguments: Arguments, read: Callable[[Arguments], Key], *, uid: bool) -> Found:
+def read_or_refuse(arguments: Arguments, read: Callable[[Arguments], Key]) -> Key:
+    """Raises BadSyntax, and No for what is not known, or too much."""
     try:
-        key = read(arguments)
+        return read(arguments)
     except UnknownCharset:
         raise No("That charset is not known here", "BADCHARSET (US-ASCII UTF-8)") from None
     except SearchRefused as error:
         raise No(str(error), "LIMIT") from None
-    if uid:
-        await session.tell_changes(expunge=False)
-    if asks_modseq(key):
-        session.enable_condstore()
-    search = Search(contents_of(session), session.here.owner, session.desk.now(), session.progress)
-    places = await session.blocking(lambda: search.run(key))
-    if search.unreadable:  # a warning (RFC 9051 section 7.1.2): behind a tagged NO clients forget what was found
-        session.untagged(f"NO [SERVERBUG] {len(search.unreadable)} of the messages could not be read")
-    return Found(places, key)
+
+
+def warn_of_unreadable(session: Session, unreadable: Collection[int]) -> None:
+    """Not by a tagged NO, behind which clients forget what was found (RFC 9051 section 7.1.2)."""
+    if unreadable:
+        session.untagged(f"NO [SERVERBUG] {len(unreadable)} of the messages could not be read")
 
 
 def contents_of(session: Session) -> Contents:
@@ -115,53 +129,60 @@ async def answer(session: Session, name: str, found: Found, returns: Returns, *,
     """Tell, and save, what was found. Without result options the answer is `name` and the numbers. Of many in a thread."""
     options = returns.options
     if "SAVE" in options:
-        await session.worked_out(lambda: _save(session, _picked(found.places, returns)), len(found.places))
+        await session.worked_out(lambda: save(session, found, returns), len(found.places))
     if not options:
         await session.tell_lines(_plain(session, name, found, uid=uid), len(found.places))
     elif options != {"SAVE"}:
-        await session.tell_lines(_extended(session, found, returns, uid=uid), len(found.places))
+        await session.tell_lines(extended(session, session.mailbox, found, returns, uid=uid), len(found.places))
 
 
 def _plain(session: Session, name: str, found: Found, *, uid: bool) -> Iterator[bytes]:
     """`* SEARCH 2 3 6`, in pieces: no long call holds up other threads (T-DOS-08)."""
     yield f"* {name}".encode("ascii")
-    numbers = _numbers(session, found.places, uid=uid)
+    numbers = _numbers(session.mailbox, found.places, uid=uid)
     for start in range(0, len(numbers), _PIECE):
         yield "".join([f" {number}" for number in numbers[start : start + _PIECE]]).encode("ascii")
-    modseq = _modseq(session, found, found.places)
+    modseq = _modseq(session.mailbox, found, found.places)
     yield b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
 
 
-def _extended(session: Session, found: Found, returns: Returns, *, uid: bool) -> Iterator[bytes]:
-    """`* ESEARCH (TAG "a") UID COUNT 17 ALL 4:18,21,28` (RFC 4731 section 3.1)."""
+def extended(
+    session: Session, selected: Selected, found: Found, returns: Returns, *, uid: bool, source: bytes = b""
+) -> Iterator[bytes]:
+    """`* ESEARCH (TAG "a") UID COUNT 17 ALL 4:18,21,28` (RFC 4731 section 3.1). source: what says behind the tag in which
+    mailbox that is (RFC 7377 section 2.1)."""
     options = returns.options
-    told = ["* ESEARCH", f'(TAG "{session.tag.decode("ascii")}")', *(["UID"] if uid else [])]
+    yield b'* ESEARCH (TAG "%b"%b)' % (session.tag, source)
+    told = ["UID"] if uid else []
     if found.places:  # of nothing there is no MIN, MAX or ALL
-        first, last = _numbers(session, (found.places[0], found.places[-1]), uid=uid)
+        first, last = _numbers(selected, (found.places[0], found.places[-1]), uid=uid)
         told += [f"MIN {first}"] if "MIN" in options else []
         told += [f"MAX {last}"] if "MAX" in options else []
-        told += [f"ALL {set_text(_numbers(session, found.places, uid=uid))}"] if "ALL" in options else []
+        told += [f"ALL {set_text(_numbers(selected, found.places, uid=uid))}"] if "ALL" in options else []
     told += [f"COUNT {len(found.places)}"] if "COUNT" in options else []
     if returns.page is not None:
-        page = set_text(_numbers(session, returns.page.of(found.places), uid=uid))
+        page = set_text(_numbers(selected, returns.page.of(found.places), uid=uid))
         told.append(f"PARTIAL ({returns.page.written} {page or 'NIL'})")
-    modseq = _modseq(session, found, _picked(found.places, returns))
+    modseq = _modseq(selected, found, _picked(found.places, returns))
     told += [] if modseq is None else [f"MODSEQ {modseq}"]
-    yield " ".join(told).encode("ascii") + b"\r\n"
+    yield "".join([f" {word}" for word in told]).encode("ascii") + b"\r\n"
 
 
-def _modseq(session: Session, found: Found, places: Sequence[int]) -> int | None:
+def _modseq(selected: Selected, found: Found, places: Sequence[int]) -> int | None:
     """The highest of these, where it is told."""
-    modseqs = session.mailbox.modseqs
-    return max(modseqs[place] for place in places) if places and found.tells_modseq else None
+    return max(selected.modseqs[place] for place in places) if places and found.tells_modseq else None
 
 
-def _numbers(session: Session, places: Sequence[int], *, uid: bool) -> Sequence[int]:
-    return taken(session.mailbox.uids, places) if uid else [place + 1 for place in places]
+def _numbers(selected: Selected, places: Sequence[int], *, uid: bool) -> Sequence[int]:
+    return taken(selected.uids, places) if uid else [place + 1 for place in places]
+
+
+def save(session: Session, found: Found, returns: Returns) -> None:
+    """What "$" stands for from now on: what was found in the selected mailbox."""
+    _save(session, _picked(found.places, returns))
 
 
 def _save(session: Session, places: Sequence[int]) -> None:
-    """What "$" stands for from now on."""
     selected = session.mailbox
     selected.saved = selected.saved[:0]
     selected.saved.extend(selected.uids[place] for place in sorted(places))
