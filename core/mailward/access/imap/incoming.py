@@ -5,8 +5,10 @@ clients have sent so far makes way, the largest first.
 """
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from mailward.model.ids import AccountId
@@ -49,44 +51,53 @@ class Incoming:
         self._most = octets
         self._now = now
         self._parts: dict[Sender, _Part] = {}
+        self._all = 0
+        self._of: Counter[AccountId] = Counter()
 
     def has_room(self, sender: Sender, octets: int, message_octets: int) -> bool:
         """Whether so many more could come now; nothing is kept for them. message_octets: as of `claim`."""
-        slow = sum(part.octets for other, part in self._parts.items() if other is not sender and self._is_slow(part))
-        return self._may_have(sender, octets, message_octets) and self._excess(octets, message_octets) <= slow
+        if sender.account is None or self._of[sender.account] + octets > MESSAGES * message_octets:
+            return False
+        excess = self._excess(octets, message_octets)
+        return excess <= 0 or excess <= sum(part.octets for other, part in self._slow() if other is not sender)
 
     def claim(self, sender: Sender, octets: int, message_octets: int) -> bool:
         """Whether there is room for so many more. message_octets: the largest message; one alone has room however large it is."""
         account = sender.account
-        if account is None or not self._may_have(sender, octets, message_octets):
+        if account is None or self._of[account] + octets > MESSAGES * message_octets:
             return False
         excess = self._excess(octets, message_octets)
         if excess > 0 and not self._freed(sender, excess):
             return False
         self._parts.setdefault(sender, _Part(account, self._now())).octets += octets
+        self._of[account] += octets
+        self._all += octets
         return True
 
     def give_back(self, sender: Sender) -> None:
         """All that it has claimed."""
-        self._parts.pop(sender, None)
-
-    def _may_have(self, sender: Sender, octets: int, message_octets: int) -> bool:
-        held = sum(part.octets for part in self._parts.values() if part.account == sender.account)
-        return held + octets <= MESSAGES * message_octets
+        part = self._parts.pop(sender, None)
+        if part is not None:
+            self._all -= part.octets
+            self._of[part.account] -= part.octets
+            if not self._of[part.account]:
+                del self._of[part.account]
 
     def _excess(self, octets: int, message_octets: int) -> int:
         """So many are too many."""
-        return sum(part.octets for part in self._parts.values()) + octets - max(self._most, message_octets)
+        return self._all + octets - max(self._most, message_octets)
 
-    def _is_slow(self, part: _Part) -> bool:
-        return self._now() - part.since > SLOW_S
+    def _slow(self) -> Iterator[tuple[Sender, _Part]]:
+        """Those that have been under way for long; they are in the order in which they began."""
+        until = self._now() - SLOW_S
+        return takewhile(lambda pair: pair[1].since < until, self._parts.items())
 
     def _freed(self, sender: Sender, excess: int) -> bool:
         """So much or more, by the largest of slow ones; nothing where the sender is that."""
-        slow = [(part.octets, other) for other, part in self._parts.items() if self._is_slow(part)]
-        for octets, other in sorted(slow, key=lambda pair: pair[0], reverse=True):
+        for other, part in sorted(self._slow(), key=lambda pair: pair[1].octets, reverse=True):
             if excess <= 0 or other is sender:
                 break
+            octets = part.octets
             if other.give_up():
                 excess -= octets
         return excess <= 0
