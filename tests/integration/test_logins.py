@@ -347,3 +347,24 @@ def test_unlock_without_a_server_says_so() -> None:
     with server(start=False) as one:
         done = one.run("account", "unlock", ADDRESS, check=False)
         assert done.returncode == 70 and "nothing is locked" in done.stderr
+
+
+def test_nobody_logs_in_to_a_disabled_account_its_sessions_end_and_its_mail_still_comes(running: Server) -> None:
+    running.add_account("erin@example.test")
+    made = running.json("account", "app-password", "add", "erin@example.test", "phone")["password"]
+    open_session = running.imap("erin@example.test")
+    running.run("account", "disable", "erin@example.test")
+    with pytest.raises(imaplib.IMAP4.abort):
+        running.until(lambda: open_session.noop()[0] != "OK")
+    wrong = answer(running, "wrong", "erin@example.test")
+    for refused in (answer(running, PASSWORD, "erin@example.test"), answer(running, made, "erin@example.test")):
+        assert refused == wrong
+    assert "AUTHENTICATIONFAILED" in scram(running, PASSWORD, "erin@example.test")
+    assert 'user=erin@example.test tls=TLSv1.3 why="the account is disabled"' in running.log()
+    code, text = running.send(b"Subject: still\r\n\r\nx\r\n", to=["erin@example.test"])
+    assert code == 250
+    running.wait_delivered(text.rpartition(" ")[2])
+    assert {one["address"]: one["disabled"] for one in running.json("account", "list")}["erin@example.test"] is True
+    assert running.json("account", "show", "erin@example.test")["disabled"] is True
+    running.run("account", "enable", "erin@example.test")
+    assert answer(running, PASSWORD, "erin@example.test") == answer(running, made, "erin@example.test") == "OK"

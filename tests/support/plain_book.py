@@ -94,6 +94,9 @@ class PlainBook:
             raise LoginUnavailable("away")
         return frozenset(identity for identity in identities if identity.credential in self.gone)
 
+    async def is_disabled(self, account: AccountId) -> bool:
+        return False
+
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         """Nothing is remembered."""
 

@@ -126,7 +126,10 @@ class LoginChain:
     ) -> tuple[Identity | None, str]:
         """As `_judge`; whatever goes wrong is told, and raised as LoginUnavailable."""
         try:
-            return await self._judge(hooks, attempt, secret)
+            identity, why = await self._judge(hooks, attempt, secret)
+            if identity is not None and await self._kept.is_disabled(identity.account):
+                return None, "the account is disabled"
+            return identity, why
         except (HooksUnavailable, LoginUnavailable) as error:
             why = str(error)
         except Exception:

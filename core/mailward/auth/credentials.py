@@ -150,11 +150,19 @@ class KeptCredentials:
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
         def find() -> frozenset[Identity]:
             now = self._clock.now()
-            good = {account: self._store.good_ids(account, now) for account in {identity.account for identity in known}}
-            return frozenset(identity for identity in known if identity.credential not in good[identity.account])
+            accounts = {identity.account for identity in identities}
+            disabled = self._store.disabled_of(accounts)
+            good = {account: self._store.good_ids(account, now) for account in accounts}
+            return frozenset(
+                identity
+                for identity in identities
+                if identity.account in disabled or (identity.credential and identity.credential not in good[identity.account])
+            )
 
-        known = [identity for identity in identities if identity.credential]
-        return await self._ask(find) if known else frozenset()
+        return await self._ask(find) if identities else frozenset()
+
+    async def is_disabled(self, account: AccountId) -> bool:
+        return bool(await self._ask(lambda: self._store.disabled_of([account])))
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         if identity.credential and secret.password is not None:

@@ -48,6 +48,10 @@ class KeptLogins(Protocol):
         """See `exchange.Authenticator.revoked`."""
         ...
 
+    async def is_disabled(self, account: AccountId) -> bool:
+        """Nobody can log in to it, whoever checked the secret."""
+        ...
+
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         """A login was accepted for this secret alone, so it may be remembered for a while."""
         ...

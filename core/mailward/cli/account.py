@@ -1,5 +1,6 @@
 """`mailward account`: who has a mailbox here."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -170,14 +171,47 @@ def _postmasters(directory: Directory) -> dict[str, str]:
 
 @app.command("list")
 def list_command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print every account.
+    """Print every account, and which are disabled.
 
     Example: mailward account list --json
     """
     with opened_directory(config_of(config)) as directory:
-        accounts = directory.accounts()
-    rows = [(str(account.address), str(account.id)) for account in accounts]
-    show(table(rows) if rows else "no accounts", [{"address": a, "id": i} for a, i in rows], as_json=as_json)
+        accounts, disabled = directory.accounts(), directory.disabled()
+    rows = [(str(one.address), str(one.id), "disabled" if one.id in disabled else "") for one in accounts]
+    data = [{"address": address, "id": id, "disabled": bool(word)} for address, id, word in rows]
+    show(table(rows) if rows else "no accounts", data, as_json=as_json)
+
+
+@app.command("disable")
+def disable_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let nobody log in to an account, by whichever password. Sessions that are open end within seconds.
+
+    Mail still comes for it, its scripts run, and all of it stays as it is. Who tries hears what a wrong password gets; the
+    server's log says why.
+
+    Example: mailward account disable bob@example.org
+    """
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_directory(settings) as directory:
+        directory.set_disabled(account.id, True)
+    text = f"nobody can log in to {account.address}; to undo that: mailward account enable {account.address}"
+    show(text, {"address": str(account.address), "disabled": True}, as_json=as_json)
+
+
+@app.command("enable")
+def enable_command(address: AddressArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let an account's user log in again. The passwords are those of before, and logins that failed meanwhile are forgotten.
+
+    Example: mailward account enable bob@example.org
+    """
+    settings = config_of(config)
+    account = account_of(settings, address)
+    with opened_directory(settings) as directory:
+        directory.set_disabled(account.id, False)
+    with suppress(PeerAway):  # they are counted by the running server alone
+        unlock(settings.auth_socket, account.id)
+    show(f"{account.address} can log in", {"address": str(account.address), "disabled": False}, as_json=as_json)
 
 
 @app.command("password")

@@ -32,6 +32,7 @@ class _Whole:
     """given: mailbox, with whom, rights. had: the mailbox as it is reached from here, rights."""
 
     account: Account
+    is_disabled: bool
     further: Sequence[Address]
     aliases: Sequence[str]
     groups: Sequence[str]
@@ -63,6 +64,7 @@ def _whole(settings: Config, account: Account) -> _Whole:
         reach = Reach(stores, account.id, identifiers)
         return _Whole(
             account=account,
+            is_disabled=account.id in directory.disabled(),
             further=directory.addresses_of(account.id)[1:],
             aliases=_leading_to(directory, account),
             groups=directory.groups_of([account.id]),
@@ -94,6 +96,7 @@ def _rows(found: _Whole) -> list[tuple[str, str]]:
     messages, unseen = sum(one.exists for one in found.mailboxes), sum(one.unseen for one in found.mailboxes)
     return [
         ("account", f"{found.account.address}, id {found.account.id}"),
+        ("logins", "disabled: mailward account enable lets its user in again" if found.is_disabled else "enabled"),
         *_several("further address", map(str, found.further)),
         *_several("alias", found.aliases),
         *_several("group", found.groups),
@@ -123,6 +126,7 @@ def _data(found: _Whole) -> dict[str, object]:
     return {
         "address": str(found.account.address),
         "id": found.account.id,
+        "disabled": found.is_disabled,
         "further_addresses": [*map(str, found.further)],
         "aliases": found.aliases,
         "groups": found.groups,

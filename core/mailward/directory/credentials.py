@@ -6,7 +6,7 @@ process that checks logins and the command line open this. Secrets never show in
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +100,12 @@ class CredentialStore:
         if main is not None and main[0] is not None:
             found.append(password_id(main[0]))
         return frozenset(found)
+
+    def disabled_of(self, accounts: Collection[AccountId]) -> frozenset[AccountId]:
+        """Those of them that nobody can log in to; see `Directory.disabled`."""
+        query = "SELECT 1 FROM disabled WHERE account = ?"
+        with self._database.read() as connection:
+            return frozenset(one for one in accounts if connection.execute(query, (one,)).fetchone() is not None)
 
     def hashes_unlike(self, beginning: str) -> Iterator[str]:
         """The main passwords' hashes that do not begin so, of all accounts."""

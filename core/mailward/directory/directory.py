@@ -226,6 +226,18 @@ class Directory:
             connection.execute("DELETE FROM capability_off WHERE account = ?", (account,))
             connection.executemany("INSERT INTO capability_off VALUES (?, ?)", [(account, one) for one in sorted(capabilities)])
 
+    def disabled(self) -> frozenset[AccountId]:
+        """The accounts that nobody can log in to, whatever is known of their secrets; their mail still comes."""
+        with self._database.read() as connection:
+            return frozenset(AccountId(account) for (account,) in connection.execute("SELECT account FROM disabled"))
+
+    def set_disabled(self, account: AccountId, disabled: bool) -> None:
+        """One of these from now on, or none any more. Sessions that are open are the business of who checks logins."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM disabled WHERE account = ?", (account,))
+            if disabled:
+                connection.execute("INSERT INTO disabled VALUES (?)", (account,))
+
     def check_free(self, address: Address) -> None:
         """Can this address be given to an account? Raises DirectoryError as `add_account` does."""
         with self._database.read() as connection:
@@ -262,7 +274,7 @@ class Directory:
             owned = [alias.name for alias in _aliases(connection).values() if _is_owned(connection, alias, account)]
             if owned:
                 raise DirectoryError(f"the account owns {_some(owned)}; give the list another owner, or remove it first")
-            for table in ("app_password", "credential", "address", "membership", "capability_off"):
+            for table in ("app_password", "credential", "address", "membership", "capability_off", "disabled"):
                 connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - names of ours
             put(connection, "account", account, NO_LIMITS)
             if connection.execute("DELETE FROM account WHERE id = ?", (account,)).rowcount == 0:

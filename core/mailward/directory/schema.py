@@ -5,9 +5,9 @@ from pathlib import Path
 from mailward.database import Database
 from mailward.protocol.scram import ITERATIONS, SALT_OCTETS
 
-VERSION = 6
+VERSION = 7
 """1: accounts with a password hash each. 2: credentials in tables of their own, with SCRAM keys and app passwords. 3: aliases.
-4: groups. 5: quotas. 6: capabilities that are switched off."""
+4: groups. 5: quotas. 6: capabilities that are switched off. 7: accounts that are disabled."""
 
 _CREDENTIALS = """
 CREATE TABLE credential (
@@ -53,6 +53,8 @@ CREATE TABLE capability_off (
 ) WITHOUT ROWID;
 """
 
+_DISABLED = "CREATE TABLE disabled (account TEXT PRIMARY KEY REFERENCES account (id)) WITHOUT ROWID;"
+
 _SCHEMA = f"""
 CREATE TABLE domain (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE account (
@@ -62,7 +64,7 @@ CREATE TABLE address (
   local_part TEXT NOT NULL, domain TEXT NOT NULL REFERENCES domain, account TEXT NOT NULL REFERENCES account (id),
   PRIMARY KEY (local_part, domain)
 ) WITHOUT ROWID;
-{_CREDENTIALS}{_ALIASES}{_GROUPS}{_QUOTAS}{_CAPABILITIES}"""
+{_CREDENTIALS}{_ALIASES}{_GROUPS}{_QUOTAS}{_CAPABILITIES}{_DISABLED}"""
 
 _UPGRADES = {
     1: f"""{_CREDENTIALS}
@@ -74,6 +76,7 @@ ALTER TABLE account DROP COLUMN password_hash
     3: _GROUPS,
     4: _QUOTAS,
     5: _CAPABILITIES,
+    6: _DISABLED,
 }
 
 

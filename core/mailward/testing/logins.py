@@ -89,6 +89,9 @@ class _Nobody:
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
         return frozenset()
 
+    async def is_disabled(self, account: AccountId) -> bool:
+        return False
+
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         pass
 

@@ -75,6 +75,10 @@ class Plugins:
 @dataclass
 class Kept:
     sufficient: list[str | None] = field(default_factory=list)
+    disabled: set[AccountId] = field(default_factory=set)
+
+    async def is_disabled(self, account: AccountId) -> bool:
+        return account in self.disabled
 
     async def account_of(self, name: str) -> AccountId | None:
         return AccountId("acc1") if name.lower() == "alice@example.org" else None
@@ -130,6 +134,15 @@ async def test_right_wrong_and_unknown(bench: Bench) -> None:
     assert await bench.attempt("wrong") is None
     assert await bench.attempt("right", "nobody@example.org") is None
     assert [outcome.result for outcome in bench.plugins.outcomes] == ["accepted", "accepted", "refused", "refused"]
+
+
+async def test_a_disabled_account_is_refused_as_a_wrong_password_is(bench: Bench) -> None:
+    """T-AUTH-03"""
+    bench.kept.disabled.add(ALICE.account)
+    assert await bench.attempt("right") is None and await bench.attempt("wrong") is None
+    assert [one.why for one in bench.plugins.outcomes] == ["the account is disabled", "wrong name or password"]
+    bench.kept.disabled.clear()
+    assert await bench.attempt("right") == ALICE
 
 
 @pytest.mark.parametrize("name", ["x" * 100_000, "a\0b", "a\r\nb", ""])

@@ -67,6 +67,7 @@ def test_an_account_with_some_of_everything(config: Path) -> None:
     assert found == {
         "address": "bob@example.test",
         "id": bob,
+        "disabled": False,
         "further_addresses": ["robert@example.test"],
         "aliases": ["@example.test", "sales@example.test"],
         "groups": ["staff"],
@@ -88,7 +89,7 @@ def test_an_account_with_some_of_everything(config: Path) -> None:
 def test_an_account_without_anything_has_a_line_for_each_thing_too(config: Path) -> None:
     heads = [line.split("  ")[0] for line in typed(config, str(DEMO)).stdout.splitlines()]
     assert heads == [
-        "account", "further address", "further address", "alias", "group", "holds", "mailboxes", "Sieve script", "shares",
+        "account", "logins", "further address", "further address", "alias", "group", "holds", "mailboxes", "Sieve script", "shares",
         "shared with it", "app password", "not offered", "totp",
     ]  # fmt: skip
 

@@ -124,6 +124,18 @@ def test_who_has_no_credential_is_said(store: CredentialStore) -> None:
         store.set_password(AccountId("x"), "hash", None)
 
 
+def test_an_account_is_disabled_and_enabled_and_forgotten_when_it_is_removed(
+    store: CredentialStore, path: Path, account: AccountId
+) -> None:
+    directory, nobody = Directory(path), AccountId("nobody")
+    for disabled in (True, True, False, True):
+        directory.set_disabled(account, disabled)
+        assert store.disabled_of([account, nobody]) == directory.disabled() == ({account} if disabled else set())
+    directory.remove_account(account)
+    assert directory.disabled() == frozenset()
+    directory.close()
+
+
 def test_the_key_of_fake_salts_stays(store: CredentialStore, path: Path) -> None:
     assert store.fake_salt_key() == CredentialStore(path).fake_salt_key()
     assert len(store.fake_salt_key()) == 32
