@@ -68,6 +68,32 @@ async def test_what_is_told(office: Office) -> None:
     assert (await client.command("SORT (SIZE) ALL"))[-1].startswith(b"NO [BADCHARSET")
 
 
+@pytest.mark.parametrize(
+    ("page", "criteria", "told"),
+    [
+        ("1:1", "ARRIVAL", "(1:1 2)"),
+        ("2:3", "ARRIVAL", "(2:3 3,1)"),
+        ("3:2", "ARRIVAL", "(3:2 3,1)"),
+        ("2:3", "REVERSE ARRIVAL", "(2:3 3,2)"),
+        ("1:6", "ARRIVAL", "(1:6 2:3,1)"),
+        ("1:6", "REVERSE ARRIVAL", "(1:6 1,3,2)"),
+    ],
+)
+async def test_pages_of_an_order_are_told_by_the_range_that_was_given(
+    office: Office, page: str, criteria: str, told: str
+) -> None:
+    """RFC 5267 section 4.4."""
+    client = await mailbox(office)
+    replies = await client.ok(f"SORT RETURN (PARTIAL {page}) ({criteria}) US-ASCII ALL")
+    assert replies == [f'* ESEARCH (TAG "{client.tag}") PARTIAL {told}'.encode()]
+
+
+@pytest.mark.parametrize("page", ["1", "1:*", "*:1"])
+async def test_what_is_no_page_is_bad(office: Office, page: str) -> None:
+    client = await mailbox(office)
+    assert (await client.command(f"SORT RETURN (PARTIAL {page}) (ARRIVAL) US-ASCII ALL"))[-1].startswith(b"BAD ")
+
+
 def test_t_imap_10_so_many_keys_and_no_more() -> None:
     assert len(read_criteria(Arguments(b"(" + b" ".join([b"SIZE"] * 20) + b") "))) == 20
     with pytest.raises(BadSyntax):
