@@ -1,5 +1,7 @@
 """IMAP sessions of several accounts that a directory knows, and so can share mailboxes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +10,15 @@ from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore
+from mailward.store.ops import Append, CreateMailbox, SetRights
+from mailward.store.refusals import NoSuchMailbox
 from support.imap import PASSWORD, Client, Office
 from support.plain_book import PlainAuthenticator
+from support.storecheck import RECEIVED_AT
 
 DOMAIN = "example.test"
+MAIL = b"From: a@example.net\r\nSubject: shared\r\n\r\nhello\r\n"
+BOX = '"Other Users/alice@example.test/Work"'
 
 
 class Town:
@@ -37,3 +44,35 @@ class Town:
 
     async def log_in(self, name: str) -> Client:
         return await Client(self.office).login(name)
+
+
+@asynccontextmanager
+async def sessions(town: Town, *names: str) -> AsyncIterator[list[Client]]:
+    """Of these accounts."""
+    clients = [await town.log_in(name) for name in names]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            await client.close()
+
+
+def work(town: Town, rights: str = "", *, to: str = "bob", mailbox: str = "Work") -> None:
+    """Alice's mailbox Work with two messages, made when it is not there; somebody has these rights and no others there."""
+    store = town.store("alice")
+    try:
+        made = store.mailbox(mailbox)
+    except NoSuchMailbox:
+        store.apply([CreateMailbox(mailbox)])
+        made = store.mailbox(mailbox)
+        flags = (("\\Seen", "\\Deleted", "\\Flagged"), ())
+        store.apply([Append(made.id, MAIL, RECEIVED_AT, some) for some in flags])
+    store.apply([SetRights(made.id, f"account:{town.ids[to]}", "replace", rights)])
+
+
+def flags_of(town: Town, name: str, mailbox: str) -> list[frozenset[str]]:
+    store = town.store(name)
+    view = store.view(store.mailbox(mailbox).id)
+    names = {1 << bit: flag for bit, flag in enumerate(("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"))}
+    names |= {1 << bit: flag for bit, flag in enumerate(view.keywords, 8)}
+    return [frozenset(flag for bit, flag in names.items() if value & bit) for value in view.flags]

@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
@@ -21,13 +20,6 @@ from support.imap import Client, Office
 from support.sharing import Town
 
 T = TypeVar("T")
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    made = Town(tmp_path)
-    yield made
-    made.directory.close()
 
 
 async def test_an_account_has_so_many_mailboxes_and_subscriptions_and_no_more(
