@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.dates import read_date
 from mailward.formats.header import unfold
 from mailward.formats.identifiers import read_identifiers
-from mailward.formats.mailboxes import AddressList, Group, Mailbox, read_address_list
+from mailward.formats.mailboxes import AddressList, Group, Mailbox
 from mailward.formats.words import decode_words
 from support.corpora import corpus, corpus_json
 

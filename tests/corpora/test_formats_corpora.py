@@ -11,10 +11,10 @@ import pytest
 
 from mailward.formats import imap
 from mailward.formats.address import parse_forward_path, parse_mailbox
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.formats.header import unfold
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.formats.words import decode_words
 from support.corpora import corpus

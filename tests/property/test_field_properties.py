@@ -6,10 +6,10 @@ from email.utils import format_datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.dates import DateTime, read_date
 from mailward.formats.identifiers import read_identifiers
 from mailward.formats.lexical import tokens, without_comments
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.words import read_words
 
 _PIECES = st.sampled_from(

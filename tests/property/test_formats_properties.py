@@ -6,11 +6,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailward.formats.address import parse_forward_path, parse_mailbox, parse_reverse_path
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.authres import authentication_results, forged_indexes
 from mailward.formats.domains import AddressSyntaxError
 from mailward.formats.edits import render
 from mailward.formats.header import FieldView, split_header
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.message import MessageView
 from mailward.formats.words import decode_words, encode_words
 from mailward.formats.writing import fold_field

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.anomalies import hide_content
 from mailward.formats.dates import read_date
 from mailward.formats.header import FieldView
 from mailward.formats.identifiers import read_identifiers
-from mailward.formats.mailboxes import Group, Mailbox, read_address_list
+from mailward.formats.mailboxes import Group, Mailbox
 from mailward.formats.message import MessageView
 from mailward.formats.parameters import parse_parameterised
 from mailward.formats.part import PartView

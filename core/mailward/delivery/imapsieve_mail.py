@@ -15,7 +15,7 @@ from mailward.delivery.ports import Directory
 from mailward.delivery.redirecting import why_not_on
 from mailward.delivery.script_allowance import ScriptAllowance
 from mailward.directory.forwarding import DELIVERED_TO
-from mailward.formats.mailboxes import read_address_list
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.message import MessageView
 from mailward.model.edits import AddHeader, RemoveHeader
 from mailward.model.envelope import RcptParameters

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from mailward.delivery.ports import Directory, Mailboxes
 from mailward.formats.address import parse_mailbox
-from mailward.formats.mailboxes import read_address_list
+from mailward.formats.address_lists import read_address_list
 from mailward.model.address import Address
 from mailward.model.decision import DecisionRecord, RecipientDecision, utc_text
 from mailward.model.envelope import RcptParameters

@@ -6,7 +6,7 @@ Whoever has an account can find out by his own mail what is on them, so no other
 from collections.abc import Mapping
 from datetime import datetime
 
-from mailward.formats.mailboxes import read_address_list
+from mailward.formats.address_lists import read_address_list
 from mailward.lists import ListStore
 
 

@@ -23,7 +23,7 @@ from mailward.delivery.script_notice import notice
 from mailward.delivery.scripted import Met, Sending, Sent, filed
 from mailward.delivery.submitting import OwnMail, own_id
 from mailward.directory.forwarding import End, MembersOnlyError
-from mailward.formats.mailboxes import read_address_list
+from mailward.formats.address_lists import read_address_list
 from mailward.model.ids import QueueId, queue_id_for
 from mailward.sieve import Problem
 from mailward.sieve.actions import Action, FileInto, Notify, Redirect, Vacation

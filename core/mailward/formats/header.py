@@ -7,7 +7,8 @@ whether a field is allowed; a line that is no field at all becomes a field with 
 import re
 from itertools import islice
 
-from mailward.formats.mailboxes import AddressList, read_address_list
+from mailward.formats.address_lists import read_address_list
+from mailward.formats.mailboxes import AddressList
 from mailward.formats.octets import Octets, find
 from mailward.formats.words import decode_words
 

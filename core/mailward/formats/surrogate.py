@@ -4,9 +4,10 @@ It can show the message and not answer those whose addresses it could not write.
 headers of parts are left as they are.
 """
 
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.continuations import in_ascii, joined
 from mailward.formats.header import named_fields, unfold
-from mailward.formats.mailboxes import Mailbox, read_address_list
+from mailward.formats.mailboxes import Mailbox
 from mailward.formats.parameters import parse_parameterised
 from mailward.formats.words import decode_words, encode_words
 from mailward.formats.writing import fold_field

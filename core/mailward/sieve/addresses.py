@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mailward.formats.mailboxes import read_address_list
+from mailward.formats.address_lists import read_address_list
 from mailward.model.address import Address, quote_local_part
 from mailward.sieve.arguments import TagRule
 from mailward.sieve.running import Run, Step

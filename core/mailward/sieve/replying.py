@@ -7,8 +7,9 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.header import split_header
-from mailward.formats.mailboxes import Mailbox, read_address_list
+from mailward.formats.mailboxes import Mailbox
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
 from mailward.formats.words import encode_words

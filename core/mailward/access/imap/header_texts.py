@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mailward.access.imap.projection import projection
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.common_fields import UNKNOWN, cut
 from mailward.formats.header import FieldView, split_header
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.searched import folded
 from mailward.store.base import AccountStore
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailward.access.imap.header_texts import field_texts, is_in_header, texts_of
+from mailward.formats.address_lists import read_address_list
 from mailward.formats.header import FieldView, split_header
-from mailward.formats.mailboxes import read_address_list
 from mailward.formats.searched import folded
 from mailward.model.ids import AccountId
 from mailward.store.ops import Append

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from mailward.formats.mailboxes import Group, read_address_list
+from mailward.formats.address_lists import read_address_list
+from mailward.formats.mailboxes import Group
 from mailward.model.address import Address
 
 
