@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from mailward.access.imap.selected import Selected, taken
+from mailward.access.imap.turns import sorted_in_turns
 from mailward.model.ids import MailboxId
 from mailward.store.base import AccountStore, Column
 
@@ -136,7 +137,7 @@ class Contents:
         if not kept.ranks and len(places) * _FEW < len(kept.values):
             return _at(kept.values, places)
         if not kept.ranks:
-            rank = {text: rank for rank, text in enumerate(sorted(set(kept.values)))}
+            rank = {text: rank for rank, text in enumerate(sorted_in_turns([*set(kept.values)], str))}
             kept.ranks = [*map(rank.__getitem__, kept.values)]
         return _at(kept.ranks, places)
 

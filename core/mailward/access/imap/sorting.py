@@ -7,6 +7,7 @@ from itertools import chain
 from math import isqrt
 
 from mailward.access.imap.contents import Contents
+from mailward.access.imap.turns import sorted_in_turns
 from mailward.protocol.imap.sorting import Criterion, SortKey
 from mailward.store.base import AccountStore, Column
 
@@ -62,7 +63,9 @@ def _order(contents: Contents, places: Sequence[int], criteria: Sequence[Criteri
         else:
             column = _TEXTS[criterion.key]
             keys = contents.ranks(column, partial(texts_of_column, contents.store, column), places)
-        order.sort(key=keys.__getitem__, reverse=criterion.reverse)
+        # Turned round twice, since equal ones stay in order.
+        order = sorted_in_turns(order[::-1] if criterion.reverse else order, keys.__getitem__)
+        order = order[::-1] if criterion.reverse else order
     return order
 
 

@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
+from mailward.access.imap.turns import sorted_in_turns
+
 NOBODY = -1
 
 
@@ -78,7 +80,7 @@ class Trees:
                 for child, following in zip(children, (*children[1:], NOBODY), strict=True):
                     self._next[child] = following
                 self._first[parent], self._last[parent] = children[0], children[-1]
-        self.roots.sort(key=key)
+        self.roots = sorted_in_turns(self.roots, key)
 
     def below(self, root: int) -> Iterator[int]:
         """The messages of a thread."""
@@ -176,7 +178,7 @@ def _leaves_first(parents: Sequence[int]) -> list[int]:
 def sort_by_date(trees: Trees, dates: Sequence[int]) -> None:
     """Steps 4 and 6: siblings by date, then by number; one without a message counts as its first child."""
     ranks = array("i", (0,)) * trees.messages
-    for rank, at in enumerate(sorted(range(trees.messages), key=dates.__getitem__)):
+    for rank, at in enumerate(sorted_in_turns(range(trees.messages), dates.__getitem__)):
         ranks[at] = rank
     trees.sort(ranks)
 
@@ -184,8 +186,7 @@ def sort_by_date(trees: Trees, dates: Sequence[int]) -> None:
 def sort_by_latest(trees: Trees, dates: Sequence[int]) -> None:
     """The roots by the latest date among all their messages, as REFS wants them; equal ones by their first message."""
     latest = {root: max(dates[message] for message in trees.below(root)) for root in trees.roots}
-    trees.roots.sort(key=trees.first_message)
-    trees.roots.sort(key=latest.__getitem__)
+    trees.roots = sorted_in_turns(sorted_in_turns(trees.roots, trees.first_message), latest.__getitem__)
 
 
 def join_by_subject(trees: Trees, subjects: Sequence[str], answers: Callable[[Sequence[int]], set[int]]) -> None:
@@ -242,7 +243,7 @@ def by_subject(subjects: Sequence[str], dates: Sequence[int]) -> Trees:
     """ORDEREDSUBJECT: the first message of each base subject with all later ones as its children."""
     trees = Trees(len(subjects))
     threads: dict[str, int] = {}
-    for at in sorted(range(len(subjects)), key=dates.__getitem__):
+    for at in sorted_in_turns(range(len(subjects)), dates.__getitem__):
         if subjects[at] in threads:
             trees.add(threads[subjects[at]], at)
         else:
