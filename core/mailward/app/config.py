@@ -241,6 +241,11 @@ class Config:
         return self.data / "run" / "queue.sock"
 
     @property
+    def access_socket(self) -> Path:
+        """Where the process that serves mail answers `mailward who` and `mailward kick`."""
+        return self.data / "run" / "access.sock"
+
+    @property
     def standing_orders(self) -> Path:
         """What an admin ordered for mail to come."""
         return self.data / "queue-orders.json"

@@ -43,6 +43,8 @@ COMMANDS = {
     "trace": "trace:trace_command",
     "train": "train:train_command",
     "undelete": "undelete:undelete_command",
+    "who": "who:who_command",
+    "kick": "who:kick_command",
 }
 """Name of a subcommand -> the module here and the function or group in it."""
 

@@ -7,9 +7,10 @@ import abc
 import asyncio
 import socket
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol, cast
 
 import structlog
@@ -53,6 +54,18 @@ class StreamSettings:
     output_octets: int = 512 * 1024
     stranger_octets: int = 32 * 1024
     proxies: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """One session in which somebody is logged in. user: the account's address. tls: None in clear. began_at: the connection."""
+
+    account: AccountId
+    user: str
+    protocol: LoginProtocol
+    peer_ip: str
+    tls: TlsFacts | None
+    began_at: datetime
 
 
 class Session(Protocol):
@@ -116,6 +129,7 @@ class StreamConnection(asyncio.Protocol):
         self._writable.set()
         self._deflate: Deflate | None = None
         self.session: Session | None = None
+        self.began_at = datetime.now(UTC)
         self.came_octets = self.left_octets = 0
         """By the wire, but for what TLS adds."""
 
@@ -338,17 +352,38 @@ class StreamListener(SocketListener):
         """Whose sessions live."""
         return frozenset(session.identity for session in self._sessions if session.identity is not None)
 
+    @property
+    def logged_in(self) -> Sequence[LoggedIn]:
+        """Who is, in the order in which they connected."""
+        connections = sorted(self._connections, key=lambda connection: connection.began_at)
+        found = [(one, one.session.identity) for one in connections if one.session is not None and one.session.is_logged_in]
+        return [
+            LoggedIn(identity.account, identity.user, self.protocol, one.peer_ip or "", one.tls, one.began_at)
+            for one, identity in found
+            if identity is not None
+        ]
+
     def end_sessions_of(self, revoked: Collection[Identity]) -> None:
         """End the sessions that were opened so: behind the command under way, and with that when it is called again."""
+        self._end_sessions(lambda identity: identity in revoked, "The password of this session is no longer good")
+
+    def end_sessions_of_account(self, account: AccountId) -> int:
+        """The same of an account's; how many."""
+        return self._end_sessions(lambda identity: identity.account == account, "The administrator ends this session")
+
+    def _end_sessions(self, is_meant: Callable[[Identity], bool], text: str) -> int:
+        ended = 0
         for connection in tuple(self._connections):
             session = connection.session
-            if session is None or session.identity not in revoked:
+            if session is None or session.identity is None or not is_meant(session.identity):
                 continue
+            ended += 1
             if connection.is_interrupted:
                 connection.abort()
             else:
-                session.say_goodbye("The password of this session is no longer good")
+                session.say_goodbye(text)
                 connection.interrupt()
+        return ended
 
     def start_session(self, connection: StreamConnection) -> None:
         peer = connection.peer_ip

@@ -26,6 +26,7 @@ from mailward.net.imapd import ImapListener, ImapSettings
 from mailward.net.managesieved import ManageSieveListener, ManageSieveSettings
 from mailward.net.pop3d import Pop3Listener, Pop3Settings
 from mailward.net.revoking import EVERY_S, Revoking
+from mailward.net.sessions import session_server
 from mailward.net.stream import StreamListener
 from mailward.net.tls import renew_certificates
 from mailward.pipeline.chain import Chain
@@ -66,6 +67,7 @@ class AccessRole:
         self._listeners: list[StreamListener] = []
         revoking = Revoking(self._authenticator, self._listeners)
         self._revoking = Rounds("asking which logins are revoked", revoking.look, every_s=EVERY_S, first_after_s=EVERY_S)
+        self._answering = session_server(config.access_socket, self._listeners)
         self._contexts = tls_contexts([listener for listener, _ in bound], config)
 
     def _make_chain(self, filters: Filters) -> Chain:
@@ -114,6 +116,7 @@ class AccessRole:
             await started.serve(sock)
             self._listeners.append(started)
         self._revoking.start()
+        await self._answering.start()
 
     def reload(self, config: Config, filters: Filters) -> None:
         """Moves under way are told by the old plugins. Raises ConfigError, and then nothing has changed."""
@@ -127,6 +130,7 @@ class AccessRole:
         self._chain = self._make_chain(filters)
 
     async def stop(self) -> None:
+        await self._answering.close()
         await self._revoking.stop()
         for listener in self._listeners:
             await listener.close()
