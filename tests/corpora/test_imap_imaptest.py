@@ -11,15 +11,11 @@ from support.imaptest import Run, read_scripts
 
 BROKEN = {"broken/search-intdate"}
 """Marked so upstream: it wants internal dates kept in the zone they were given in."""
-NOT_AS_THE_RFC = {"sort-partial"}
-"""It asks for PARTIAL 4:2 and wants 2:4 told; RFC 5267 section 4.4 and RFC 9394 section 3.1 want the range as it was given. What else
-it asks is asked in tests/unit/access/imap/test_sort.py."""
 
 
 def runnable() -> list[str]:
     scripts = read_scripts(corpus_members("imap", "imaptest-scripts.tar.xz"))
-    left_out = BROKEN | NOT_AS_THE_RFC
-    return [script.name for script in scripts if script.capabilities <= set(CAPABILITIES) and script.name not in left_out]
+    return [script.name for script in scripts if script.capabilities <= set(CAPABILITIES) and script.name not in BROKEN]
 
 
 @pytest.mark.parametrize("name", runnable())

@@ -29,11 +29,11 @@ async def client(office: Office) -> Client:
     ("options", "told"),
     [
         ("PARTIAL 1:3", "PARTIAL (1:3 1,4:5)"),
-        ("PARTIAL 3:1", "PARTIAL (3:1 1,4:5)"),
+        ("PARTIAL 3:1", "PARTIAL (1:3 1,4:5)"),
         ("PARTIAL 6:500", "PARTIAL (6:500 9:10)"),
         ("PARTIAL 8:500", "PARTIAL (8:500 NIL)"),
         ("PARTIAL -1:-3", "PARTIAL (-1:-3 8:10)"),
-        ("PARTIAL -3:-1", "PARTIAL (-3:-1 8:10)"),
+        ("PARTIAL -3:-1", "PARTIAL (-1:-3 8:10)"),
         ("PARTIAL -6:-100", "PARTIAL (-6:-100 1,4)"),
         ("PARTIAL -8:-9", "PARTIAL (-8:-9 NIL)"),
         ("MIN MAX COUNT PARTIAL 2:2", "MIN 1 MAX 10 COUNT 7 PARTIAL (2:2 4)"),

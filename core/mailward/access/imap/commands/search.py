@@ -162,7 +162,7 @@ def extended(
     told += [f"COUNT {len(found.places)}"] if "COUNT" in options else []
     if returns.page is not None:
         page = set_text(_numbers(selected, returns.page.of(found.places), uid=uid))
-        told.append(f"PARTIAL ({returns.page.written} {page or 'NIL'})")
+        told.append(f"PARTIAL ({returns.page} {page or 'NIL'})")
     modseq = _modseq(selected, found, _picked(found.places, returns))
     told += [] if modseq is None else [f"MODSEQ {modseq}"]
     yield "".join([f" {word}" for word in told]).encode("ascii") + b"\r\n"
