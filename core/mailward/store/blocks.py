@@ -7,7 +7,7 @@ most of the time of both. What never changes of a message in a mailbox stands in
 import sqlite3
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple
@@ -104,11 +104,11 @@ class Blocks:
             )
         return found
 
-    def put(self, mailbox: MailboxId, cells: Sequence[Cell]) -> None:
-        """UIDs that are there from now on."""
-        ids = [mailbox * PER_MAILBOX + (cell.uid - 1) // WIDTH for cell in cells]
-        self._read(sorted(set(ids)))
-        for id, cell in zip(ids, cells, strict=True):
+    def put(self, mailbox: MailboxId, cells: Iterable[Cell]) -> None:
+        """UIDs that are there from now on. Best made one by one: the collector would look at all of many that stay."""
+        for cell in cells:
+            id = mailbox * PER_MAILBOX + (cell.uid - 1) // WIDTH
+            self._read([id])
             block = self._known[id]
             if block is None:
                 block = self._known[id] = Block.of_row(id, _NOTHING, _NOTHING, _NOTHING)

@@ -121,7 +121,7 @@ class OpList:
                 for uid, _, message, size_octets, email, pop3_uidl in entries
             ),
         )
-        self._blocks.put(box.id, [Cell(uid, bits, modseq, message) for uid, bits, message, *_ in entries])
+        self._blocks.put(box.id, (Cell(uid, bits, modseq, message) for uid, bits, message, *_ in entries))
         box.n_exists += len(entries)
         box.n_unseen += sum(not entry[1] & SEEN for entry in entries)
         box.n_deleted += sum(bool(entry[1] & DELETED) for entry in entries)

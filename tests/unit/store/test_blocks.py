@@ -1,11 +1,13 @@
 """Flags, MODSEQs and messages are found as they were put, wherever blocks of UIDs begin and end."""
 
+import gc
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import compress
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -49,6 +51,29 @@ def test_uids_at_the_borders_of_blocks(connection: sqlite3.Connection) -> None:
     assert [*Blocks(connection).cells(A, BORDERS)] == cells
     assert [*Blocks(connection).cells(A, (2, WIDTH, 3 * WIDTH, 2**32 - 2))] == [cells[1], cells[5]]
     assert everything(connection, MailboxId(6)) == everything(connection, MailboxId(9)) == []
+
+
+def test_t_dos_08_of_many_messages_that_are_copied_no_object_stays(tmp_path: Path) -> None:
+    """The collector would look at all of them at once, and nothing else would run."""
+    store = stores.account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"Subject: s\r\n\r\n") for _ in range(600)])
+    made, alive, put = 0, list[int](), Blocks.put
+
+    def counted(blocks: Blocks, mailbox: MailboxId, cells: Iterable[Cell]) -> None:
+        def watched() -> Iterator[Cell]:
+            nonlocal made
+            for cell in cells:
+                made += 1
+                yield cell
+            alive.append(sum(isinstance(one, Cell) for one in gc.get_objects()))
+
+        put(blocks, mailbox, watched())
+
+    gc.collect()
+    with patch.object(Blocks, "put", counted):
+        store.apply([Copy(inbox, tuple(map(Uid, range(1, 601))), inbox)])
+    assert made == 600 and max(alive) < 10
 
 
 def test_who_asks_for_flags_of_a_message_that_has_none_hears_how_to_mend_it(connection: sqlite3.Connection) -> None:
