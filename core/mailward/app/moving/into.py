@@ -137,7 +137,7 @@ class Move:
                 brought.notes.append(f"{holder}, which {why}, stays {use}; {name} is for nothing special")
                 use = ""
             else:
-                brought.notes.append(f"{name} is {use}, and {holder}, which was empty, is gone")
+                brought.notes.append(f"{name} is {use}; {holder}, which never had a message, makes way for it")
                 making_way = [DeleteMailbox(holder, only_unused=True), Subscribe(holder, False)]
         brought.special_use = use
         if not self._only_look and (found is None or use):

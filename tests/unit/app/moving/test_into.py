@@ -299,7 +299,7 @@ def test_what_folders_are_for_is_told_by_their_names_where_nothing_else_tells(tm
         "INBOX": "", "Sent Items": "\\Sent", "Deleted Messages": "\\Trash", "Junk E-mail": "\\Junk", "Drafts": "\\Drafts",
         "Archive": "\\Archive", "Archives": "", "Archives/2024": "",
     }  # fmt: skip
-    assert found["Sent Items"].notes == ["Sent Items is \\Sent, and Sent, which was empty, is gone"]
+    assert found["Sent Items"].notes == ["Sent Items is \\Sent; Sent, which never had a message, makes way for it"]
     assert (found["Drafts"].notes, found["Archives/2024"].special_use) == ([], "")
     if looks_first:
         assert {name: one.notes for name, one in would_be.items()} == {name: one.notes for name, one in found.items()}
