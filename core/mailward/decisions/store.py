@@ -101,8 +101,10 @@ class DecisionStore:
         return next(iter(self._select("WHERE id = ?", (id,))), None)
 
     def last(self) -> DecisionRecord | None:
-        """The newest record."""
-        return next(iter(self._select("ORDER BY received_at DESC, id DESC LIMIT 1", ())), None)
+        """The newest record of what somebody sent; where there is none, of what the server wrote itself: reports, answers."""
+        newest = "ORDER BY received_at DESC, id DESC LIMIT 1"
+        found = self._select(f"WHERE json_extract(json, '$.direction') <> 'outbound' {newest}", ()) or self._select(newest, ())
+        return next(iter(found), None)
 
     def find(
         self,

@@ -308,3 +308,11 @@ def test_a_record_that_cannot_be_read_is_a_storage_error_and_is_forgotten_like_a
         list(store.outcomes(datetime(2026, 1, 1, tzinfo=UTC)))
     assert store.forget(datetime(2027, 1, 1, tzinfo=UTC), 10) == 1
     assert store.find() == ()
+
+
+def test_the_last_is_what_somebody_sent_and_not_the_servers_own_answer_to_it(store: DecisionStore) -> None:
+    answer = replace(RECORD, id=QueueId("01k9w3c5v7q2x8zz"), received_at="2099-01-01T00:00:00.000Z", direction="outbound")
+    store.add(answer)
+    assert store.last() == answer, "there is nothing else"
+    store.add(RECORD)
+    assert store.last() == RECORD
