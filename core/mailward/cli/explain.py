@@ -1,6 +1,6 @@
 """`mailward explain`: why a message was treated as it was."""
 
-from contextlib import suppress
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,6 +17,8 @@ from mailward.model.ids import QueueId
 from mailward.model.verdict import Verdict
 from mailward.net import queued
 from mailward.net.local import PeerAway, Refusal
+
+MOST_TRIES, TRY_S = 6, 0.1
 
 
 def explain_command(
@@ -91,10 +93,24 @@ def ago(text: str | None) -> datetime | None:
     return None if text is None else datetime.now(UTC) - duration_of(text)
 
 
-def noted(config: Config, id: str) -> None:
-    """Let the queue note what it knows of a message, "" for its newest, so that it is found. In vain when no server runs."""
-    with suppress(PeerAway, Refusal):
+def noted(config: Config, id: str) -> bool:
+    """Let the queue note what it knows of a message, "" for its newest, so that it is found. False when no server runs."""
+    try:
         queued.note(config.queue_socket, id)
+    except (PeerAway, Refusal):
+        return False
+    return True
+
+
+def _by_id(store: DecisionStore, id: QueueId, config: Config) -> DecisionRecord | None:
+    """What was answered just now is on its way from the process that took it: waited for, as long as a server could bring it."""
+    record = store.get(id)
+    tries = 0
+    while record is None and tries < MOST_TRIES and noted(config, id):
+        time.sleep(TRY_S if tries else 0.0)
+        record = store.get(id)
+        tries += 1
+    return record
 
 
 def record_of(store: DecisionStore, which: str, config: Config) -> DecisionRecord:
@@ -106,10 +122,7 @@ def record_of(store: DecisionStore, which: str, config: Config) -> DecisionRecor
         found = store.find(message_id=which, limit=1)
         record = found[0] if found else None
     else:
-        record = store.get(QueueId(which))
-        if record is None:
-            noted(config, which)
-            record = store.get(QueueId(which))
+        record = _by_id(store, QueueId(which), config)
     if record is None and "@" in which and not which.startswith("<"):
         fail(f"{which} is no id: --from {which} and --to {which} find messages by address", USAGE)
     if record is None:
