@@ -138,10 +138,14 @@ class PasswordChecker:
             self._known.popitem(last=False)
 
     def work_s(self, password_hash: str) -> float:
-        """How long a wrong password takes, measured. Blocks as long."""
-        began = time.perf_counter()
-        self._work(password_hash, "x")
-        return time.perf_counter() - began
+        """How long a wrong password takes, measured: the shortest of three, as the machine may be busy. Blocks as long."""
+
+        def took_s() -> float:
+            began = time.perf_counter()
+            self._work(password_hash, "x")
+            return time.perf_counter() - began
+
+        return min(took_s() for _ in range(3))
 
     def close(self) -> None:
         for line in (self._strangers, self._known_peers):
