@@ -51,7 +51,16 @@ def test_t_auth_04_a_refusal_takes_the_time_of_the_slowest_hash_that_is_kept() -
     now[0] += LOOK_EVERY_S
     kept.remove(SLOW)
     assert time.least_s() == REFUSAL_S, "the last of its kind has given way to ours"
-    assert measured == [SLOW, QUICK], "each kind once"
+    assert measured.count(SLOW) <= 3 and measured.count(QUICK) <= 2, "each kind once, and the slowest at each look"
+
+
+def test_what_was_measured_on_a_busy_machine_is_measured_again() -> None:
+    took_s, now = iter((5.0, 4.0, 0.2, 0.3)), [0.0]
+    time = RefusalTime(lambda: [SLOW], lambda _: next(took_s), lambda: now[0])
+    assert time.least_s() == SLACK * 4.0
+    for _ in range(2):
+        now[0] += LOOK_EVERY_S
+        assert time.least_s() == SLACK * 0.2
 
 
 async def test_t_auth_04_nobodys_name_is_refused_as_late_as_an_account_with_a_slow_hash(tmp_path: Path) -> None:
