@@ -6,7 +6,7 @@ from mailward.model.session import TlsFacts
 
 
 class Connection(Protocol):
-    """One client's connection; `net.stream` has the real one."""
+    """One client's connection; `net.stream_connection` has the real one."""
 
     @property
     def listener(self) -> str:

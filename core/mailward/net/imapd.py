@@ -9,7 +9,8 @@ from mailward.access.imap.commands.table import COMMANDS
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.session import Session
 from mailward.net.admission import Admission
-from mailward.net.stream import StreamListener, StreamSettings
+from mailward.net.stream import StreamListener
+from mailward.net.stream_settings import StreamSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from mailward.access.connection import Connection
 from mailward.access.managesieve.session import Desk, Session
 from mailward.net.admission import Admission
-from mailward.net.stream import StreamListener, StreamSettings
+from mailward.net.stream import StreamListener
+from mailward.net.stream_settings import StreamSettings
 
 
 @dataclass(frozen=True, slots=True)

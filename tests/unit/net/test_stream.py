@@ -9,7 +9,9 @@ from mailward.access.connection import Connection
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
 from mailward.net.admission import Admission
-from mailward.net.stream import StreamConnection, StreamListener, StreamSettings
+from mailward.net.stream import StreamListener
+from mailward.net.stream_connection import StreamConnection
+from mailward.net.stream_settings import StreamSettings
 
 SETTINGS = StreamSettings("test", idle_s=60.0, buffer_octets=1000, output_octets=1000, stranger_octets=100)
 

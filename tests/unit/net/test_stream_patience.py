@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from mailward.net.patience import Patience, PatienceLimits
-from mailward.net.stream import StreamConnection, StreamSettings
+from mailward.net.stream_connection import StreamConnection
+from mailward.net.stream_settings import StreamSettings
 
 WAIT_S = 0.4
 
