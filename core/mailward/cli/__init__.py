@@ -1,7 +1,9 @@
 """The `mailward` command: one file a subcommand, wired together here."""
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -97,8 +99,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="mailward.yaml, unless the command itself is given another.")
+    ] = None,
 ) -> None:
     configure_logs(serving=False)
+    if config is not None:
+        found = import_module("mailward.app.config_file").find_config(config)  # slow to import, and --version needs nothing of it
+        os.environ["MAILWARD_CONFIG"] = str(found)
 
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

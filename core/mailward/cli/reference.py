@@ -10,7 +10,8 @@ HEAD = """\
 # Commands
 
 Made from the commands' own help; a test compares. Commands of plugins are those of the shipped presets. Every command takes
-`--help`; most take `--json` and `-c FILE`. Times are those of this machine; with `--json` they are UTC.
+`--help`; most take `--json` and `-c FILE`, which may stand before the command, too. Times are those of this machine; with
+`--json` they are UTC.
 
 | Exit code | Meaning |
 |---|---|

@@ -41,6 +41,15 @@ def test_t_smtp_30_nor_does_a_name_of_the_caller_bring_one(tmp_path: Path) -> No
     assert "names /nowhere/[2J.yaml, which does not exist" in said
 
 
+def test_the_configuration_can_be_named_before_the_command_and_counts_less_there(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.yaml").write_text(f"version: 1\nhostname: not a {name}\n")
+    assert "first.yaml" in run(tmp_path, "--config", "first.yaml", "account", "list", code=78)
+    said = run(tmp_path, "--config", "first.yaml", "account", "list", "-c", "second.yaml", code=78)
+    assert "second.yaml" in said and "first.yaml" not in said
+    assert "no configuration file nowhere.yaml" in run(tmp_path, "--config", "nowhere.yaml", "account", "list", code=78)
+
+
 def test_commands_print_through_the_module_that_cleans() -> None:
     """And through nothing else; `reference` makes a page of docs, out of our own words."""
     for file in Path(mailward.cli.__file__).parent.glob("*.py"):
