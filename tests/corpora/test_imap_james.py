@@ -7,7 +7,6 @@ Each script has an account of its own, and what the test class of James sets up:
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,7 @@ from support.corpora import corpus_members
 from support.mpt import Step, steps_of
 from support.mpt_imap import Voice, differences, unmatched, wanted_by
 from support.server import PASSWORD, Server, server
-
-
-@dataclass(frozen=True)
-class Row:
-    """Answers that differ. scripts, commands: regular expressions."""
-
-    scripts: str
-    commands: str
-    sentence: str
-
+from support.stated_rows import Row, explain
 
 OURS = (
     Row(r".*", r"\w+ EXAMINE .*", "RFC 9051 6.3.3: no changes to the permanent state are permitted, so PERMANENTFLAGS has none"),
@@ -116,6 +106,7 @@ OURS = (
     Row(r"Metadata", r"g10 .*", "RFC 5464 5: options stand in one list"),
     Row(r"Metadata", r"g19 .*", "RFC 5464 4.2.1: MAXSIZE is a number of octets, and 0 is one"),
 )
+"""Of scripts, and of commands in them."""
 AS_WRITTEN = {"CondstoreDisable", "Metadata"}
 """Scripts whose patterns are compared as regular expressions: they have alternatives, and say what is not there."""
 WITHOUT_CONDSTORE = {"CondstoreDisable"}
@@ -211,9 +202,7 @@ def test_dialogue(name: str, place: Server) -> None:
             voices[1].send(step.command)
             voices[1].answer(wanted_by(step))
     share(place, people, text)
-    unexplained = []
-    rows = {row for row in OURS if re.fullmatch(row.scripts, name)}
-    used: set[Row] = set()
+    differing: dict[str, list[str]] = {}
     for step in steps:
         voice = voices[step.session]
         voice.send(step.command)
@@ -223,14 +212,10 @@ def test_dialogue(name: str, place: Server) -> None:
             wanted = wanted_by(step)
             found = [*differences(wanted, voice.answer(wanted))] if wanted else []
         if found:
-            command = step.command.split("\r\n")[0]
-            explaining = {row for row in rows if re.fullmatch(row.commands, command)}
-            used |= explaining
-            unexplained += [] if explaining else [f"{command}: {each}" for each in found]
+            differing.setdefault(step.command.split("\r\n")[0], []).extend(map(str, found))
     for voice in voices.values():
         voice.close()
-    assert not unexplained, "\n".join(unexplained)
-    assert not [row for row in rows - used if ".*" not in row.scripts], "it differs no more"
+    explain(OURS, name, differing)
 
 
 def share(place: Server, people: People, text: str) -> None:

@@ -5,7 +5,6 @@ counted anew from the content that is wanted.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from support.corpora import corpus_members
 from support.imap import Client, Office
 from support.imap_data import Data, parse_one
 from support.imap_structure import Numbered, numbered
+from support.stated_rows import Row, explain
 
 ARCHIVE = "stalwart-fetch-expectations.tar.xz"
 STRUCTURES = ("BODY", "BODYSTRUCTURE")
@@ -23,15 +23,6 @@ _WANTED = re.compile(
     re.MULTILINE,
 )
 _ITEM = re.compile(rb"\* 1 FETCH \([A-Z.]+(?:\[[^]]*\](?:<\d+>)?)? ")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Answers that differ. messages, items: regular expressions; they are such as "BODY 5 envelope" and "BODY[1.1] nothing"."""
-
-    messages: str
-    items: str
-    sentence: str
 
 
 ROWS = (
@@ -73,6 +64,7 @@ ROWS = (
     ),
     Row(r"011", r"BODY\[1\.2\.MIME\]", "RFC 9051 6.4.5.1: MIME references the MIME header of the part, all of it"),
 )
+"""Of messages; their items are such as "BODY 5 envelope" and "BODY[1.1] nothing"."""
 
 
 def messages() -> list[str]:
@@ -166,8 +158,4 @@ async def test_fetch(name: str, tmp_path: Path) -> None:
             for what in items.keys() | their_parts[number].keys():
                 pair = items.get(what), their_parts[number].get(what)
                 differing |= {} if is_like(*pair) else {f"{item} {number} {what}": pair}
-    rows = [row for row in ROWS if re.fullmatch(row.messages, name)]
-    assert not {item: pair for item, pair in differing.items() if not any(re.fullmatch(row.items, item) for row in rows)}
-    assert all(any(re.fullmatch(row.items, item) for item in differing) for row in rows if row.messages != ".*"), (
-        "it differs no more"
-    )
+    explain(ROWS, name, differing)
