@@ -1,21 +1,16 @@
-"""What a session does to the store and what it does not; who may hold a maildrop; what a client is told when things fail."""
+"""What a session does to the store and what it does not; what a client is told when things fail."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailward.access.pop3.leases import Leases
 from mailward.access.pop3.maildrop import Maildrop, Totals
-from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId, MailboxId, Uid
 from mailward.store.base import AccountStore, EntryColumn, MailboxView
@@ -25,11 +20,6 @@ from support.storecheck import RECEIVED_AT
 
 FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
 SEEN = 1
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
 
 
 class Watched:
@@ -287,53 +277,6 @@ async def test_rfc_6856_2_1_only_who_said_utf8_gets_a_header_in_utf_8(office: Of
     assert await client.command("STAT") == f"+OK 2 {len(given) + len(FIVE[0])}"
 
 
-async def test_t_pop_04_nothing_tells_whether_a_name_is_known(office: Office) -> None:
-    office.deliver(*FIVE)
-    client = Client(office)
-    await client.line()
-    said = {}
-    for name in ("alice@example.test", "nobody@example.test", "\xff"):
-        said[name] = (await client.command(f"USER {name}"), await client.command("PASS wrong"))
-    assert set(said.values()) == {("+OK Now the password", "-ERR [AUTH] Authentication failed")}
-
-
-async def test_t_pop_04_a_second_session_is_refused_until_the_first_is_over(office: Office) -> None:
-    office.deliver(*FIVE)
-    first = await Client(office).login()
-    second = Client(office)
-    await second.line()
-    await second.command("USER alice@example.test")
-    assert await second.command(f"PASS {PASSWORD}") == "-ERR [IN-USE] Another session has this mailbox open"
-    await (await Client(office).login("bob")).close()
-    assert (await second.command("STAT")) == "-ERR Log in first"
-    await first.drop()
-    await second.command("USER alice@example.test")
-    assert (await second.command(f"PASS {PASSWORD}")).startswith("+OK")
-
-
-def test_t_pop_04_a_killed_process_holds_no_maildrop(tmp_path: Path) -> None:
-    account = AccountId("alice")
-    code = (
-        "import sys; from pathlib import Path; from mailward.disk import Disk; from mailward.access.pop3.leases import Leases\n"
-        "lease = Leases(Path(sys.argv[1]), Disk()).take('alice'); print(lease is not None, flush=True); sys.stdin.read()"
-    )
-    leases = Leases(tmp_path, Disk())
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "True\n"
-        assert leases.take(account) is None, "held by another process"
-        other.kill()
-        other.wait()
-    lease = leases.take(account)
-    assert lease is not None
-    assert leases.take(account) is None
-    lease.release()
-    lease.release()
-    assert list(tmp_path.iterdir()) == []
-
-
 async def test_a_maildrop_that_cannot_be_opened_is_given_back(office: Office) -> None:
     watched = Watched(office)
     watched.fails.add("view")
@@ -385,30 +328,6 @@ async def test_large_messages_are_sent_in_pieces(office: Office, monkeypatch: py
     sizes.clear()
     assert len(await client.octets("TOP 1 3")) == 14 + 3 * 78
     assert sum(sizes) < 400
-
-
-async def test_login_peers_and_mechanisms(office: Office) -> None:
-    client = await Client(office).login()
-    (peer,) = office.authenticator.peers
-    assert (peer.protocol, peer.listener, peer.peer_ip) == ("pop3", client.wire.listener, "192.0.2.1")
-    assert peer.tls is not None
-    unavailable = Client(office)
-    await unavailable.line()
-    await unavailable.command("USER down@example.test")
-    assert (await unavailable.command("PASS x")).startswith("-ERR [SYS/TEMP] ")
-
-
-async def test_t_tls_03_stls_starts_over(office: Office) -> None:
-    client = Client(office, is_secure=False, can_start_tls=True)
-    await client.line()
-    assert b"STLS" in await client.lines("CAPA")
-    assert await client.command("USER alice@example.test") == "-ERR Start TLS first"
-    assert await client.command("STLS") == "+OK Begin TLS now"
-    assert b"USER" in await client.lines("CAPA")
-    injected = Client(office, is_secure=False, can_start_tls=True)
-    injected.wire.feed(b"STLS\r\nUSER x\r\n")
-    await injected.ended()
-    assert injected.wire.sent.endswith(b"-ERR Nothing may follow STLS\r\n") and not injected.wire.is_secure
 
 
 async def test_shutdown_closes_behind_the_command_under_way(office: Office) -> None:
