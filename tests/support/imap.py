@@ -20,6 +20,7 @@ from mailward.store.embedded import EmbeddedStore
 from support.plain_book import PlainAuthenticator
 
 PASSWORD = "secret"
+MESSAGE = b"Subject: s\r\n\r\nbody\r\n"
 APPEND_OCTETS = 1024 * 1024
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 
@@ -220,3 +221,13 @@ async def settle(client: OnWire) -> None:
     waiting = asyncio.ensure_future(client.wire.is_waiting.wait())
     await asyncio.wait((waiting, client.task), timeout=60, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+
+
+async def two(office: Office, messages: int = 3) -> tuple[Client, Client]:
+    """Two sessions with INBOX selected; nothing is recent in the second."""
+    first, second = await Client(office).login(), await Client(office).login()
+    for n in range(messages):
+        await first.append("INBOX", MESSAGE.replace(b"s\r", b"s%d\r" % n))
+    for client in (first, second):
+        await client.ok("SELECT INBOX")
+    return first, second
