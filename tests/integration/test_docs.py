@@ -93,6 +93,8 @@ def test_a_server_is_set_up_as_the_page_says(tmp_path: Path) -> None:
         reader.types("account address add")
         assert re.search(r"(?m)^sales@example.org +bob@example.org$", reader.types("account address list"))
         reader.types("account address remove")
+        assert "nobody can log in" in reader.types("account disable")
+        assert "can log in" in reader.types("account enable")
         assert "its mail stays in" in reader.types("account remove bob@example.org")
         assert "postmaster@example.com goes to alice@example.org" in reader.types("domain add")
         reader.types("account add carol@example.com", more="--password-stdin", answer=TYPED_PASSWORD)
@@ -551,7 +553,7 @@ def test_every_setting_of_the_configuration_is_described() -> None:
     meanings = {key: meaning for keys, meaning in rows for key in re.findall(r"`([^`]+)`", keys)}
     expected = {f"{mapping}.{key}".lstrip(".") for mapping, keys in KEYS.items() for key in keys if "NAME" not in mapping}
     expected -= {mapping.partition(".")[0] for mapping in KEYS}  # what stands in them is described
-    assert set(meanings) == expected | {"listeners.NAME", "routes.DOMAIN"}
+    assert set(meanings) == expected - {"sieve_lists"} | {"listeners.NAME", "routes.DOMAIN", "sieve_lists.URI"}
     for key in KEYS["listeners.NAME"]:
         assert f"`{key}`" in meanings["listeners.NAME"]
     for key in KEYS["routes.NAME"]:
