@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 from mailward.access.imap.bodies import Reading
 from mailward.access.imap.items import HEADER_KINDS
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.formats.sections import Span
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import Arguments, BadSyntax

@@ -11,7 +11,7 @@ from mailward.access.imap.searching import Search, looks
 from mailward.access.imap.selected import without
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order_among
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import set_text
 from mailward.protocol.imap.search import Age, And, Key, Not, Numbers, Or

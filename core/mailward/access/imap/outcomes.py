@@ -3,7 +3,7 @@
 import structlog
 
 from mailward.access.imap.reach import NoPermission
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import BadSyntax

@@ -16,7 +16,7 @@ from typing import Literal
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.header_texts import field_texts, header_blocks, is_in_header
 from mailward.access.imap.selected import taken
-from mailward.access.imap.telling import Progress
+from mailward.access.imap.working import Progress
 from mailward.formats.common_fields import NAMES
 from mailward.formats.searched import folded
 from mailward.model.errors import StorageError

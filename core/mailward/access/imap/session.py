@@ -18,7 +18,7 @@ from mailward.access.imap.hearing import Hearing
 from mailward.access.imap.outcomes import outcome_of
 from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.telling import No, Progress
+from mailward.access.imap.working import No, Progress
 from mailward.auth.exchange import LoginPeer
 from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet

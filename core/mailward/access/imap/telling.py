@@ -1,55 +1,25 @@
 """What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
 from mailward.access.connection import Connection
 from mailward.access.imap.desk import Desk
-from mailward.access.imap.reach import Reach, Reached
 from mailward.access.imap.rights import settable
 from mailward.access.imap.selected import Changed, Selected
 from mailward.access.imap.vanished import vanished_texts
-from mailward.access.imap.voice import Voice
+from mailward.access.imap.working import Working
 from mailward.model.errors import StorageError
-from mailward.model.identity import Identity
-from mailward.model.ids import AccountId
-from mailward.protocol.imap.arguments import BadSyntax, SequenceSet, set_text
+from mailward.protocol.imap.arguments import SequenceSet, set_text
 from mailward.store.base import SYSTEM_FLAGS, AccountStore, Delta
 from mailward.store.ops import ANY_KEYWORD
 from mailward.store.refusals import NoSuchMailbox
 
 _log = structlog.get_logger("mailward.imap")
-
-T = TypeVar("T")
-
-PIECE_OCTETS = 256 * 1024
-"""So much of an answer is made in a thread before it is sent."""
-MANY = 1000
-"""So many changed messages, or lines about them, the loop takes in one turn; more are made in a thread."""
-PROGRESS_S = 10.0
-"""How often a client that waits for an answer hears from us."""
-
-
-class No(Exception):
-    """The command fails: NO [code] text."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a command is: of at most `goal` steps, 0 where that is not known, so many are done. Counted in its thread."""
-
-    done: int = 0
-    goal: int = 0
 
 
 class KeptResults(Protocol):
@@ -70,85 +40,12 @@ class KeptResults(Protocol):
         ...
 
 
-class Telling(Voice):
-    """A voice with an account and, at times, a mailbox. progress: of the command under way. _goodbye: why the session ends behind
-    it. contexts: of the selected mailbox, None for none."""
+class Telling(Working):
+    """contexts: of the selected mailbox, None for none."""
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
-        self.progress = Progress()
-        self.identity: Identity | None = None
-        self.selected: Selected | None = None
-        self._reach: Reach | None = None
-        self._here: Reached | None = None
         self.contexts: KeptResults | None = None
-        self._goodbye: str | None = None
-        self._progress_told: asyncio.Task[None] | None = None
-
-    @property
-    def account(self) -> AccountId | None:
-        return None if self.identity is None else self.identity.account
-
-    @property
-    def reach(self) -> Reach:
-        if self._reach is None:
-            raise No("Log in first")
-        return self._reach
-
-    @property
-    def own(self) -> AccountStore:
-        """The account's own store; the selected mailbox may be in another."""
-        return self.reach.own
-
-    @property
-    def here(self) -> Reached:
-        """Where the selected mailbox is, and what may be done with it."""
-        if self._here is None:
-            raise BadSyntax("Select a mailbox first")
-        return self._here
-
-    def has_selected(self, reached: Reached) -> bool:
-        return self._here is not None and self._here.place == reached.place
-
-    @property
-    def store(self) -> AccountStore:
-        """That of the selected mailbox."""
-        return self.here.store
-
-    @property
-    def mailbox(self) -> Selected:
-        if self.selected is None:
-            raise BadSyntax("Select a mailbox first")
-        return self.selected
-
-    async def blocking(self, function: Callable[[], T], *, alone: bool = False) -> T:
-        """Run a blocking store call in a thread. alone: it takes much memory, as of `Threads.run_alone`.
-
-        A client that waits long for it hears every while how far it is (RFC 9585).
-        """
-        self._patience = asyncio.get_running_loop().call_later(PROGRESS_S, self._tell_progress)
-        try:
-            run = self.desk.threads.run_alone if alone else self.desk.threads.run
-            return await run(self.account, function)
-        finally:
-            self._patience.cancel()
-
-    async def worked_out(self, function: Callable[[], T], count: int) -> T:
-        """What a function makes of so many messages without asking the store: of many in a thread (T-DOS-08)."""
-        return function() if count <= MANY else await self.blocking(function)
-
-    def _tell_progress(self) -> None:
-        """Now, and again every while. By a timer, which costs the many calls that are over soon less than a task does."""
-        loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(PROGRESS_S, self._tell_progress)
-        if self.offers("INPROGRESS"):
-            done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"
-            self.untagged(f'OK [INPROGRESS ("{self.tag.decode("ascii")}" {done})] Still at it')
-            self._progress_told = loop.create_task(self._flush_if_it_can())
-
-    async def _flush_if_it_can(self) -> None:
-        with suppress(ConnectionError, TimeoutError):  # whoever flushes behind the call meets it again
-            await self.flush()
 
     @property
     def tells_modseq(self) -> bool:
@@ -185,7 +82,7 @@ class Telling(Voice):
             return frozenset()
         first_new = selected.uidnext
         is_long = selected.is_long_to_change(expunged=bool(news.gone))
-        is_short = news.is_exact and len(news.uids) + len(news.gone) <= MANY and not is_long
+        is_short = news.is_exact and self.is_few(len(news.uids) + len(news.gone)) and not is_long
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
         if self.contexts is not None and changed.vanished:
@@ -213,37 +110,6 @@ class Telling(Voice):
                 continue
             known = silent.get(selected.uids[place]) == selected.flags[place]
             yield self.flags_line(selected, place, known=known)
-
-    async def tell_lines(self, lines: Iterator[bytes], count: int) -> None:
-        """So many at most: few at once, of many so much at a time as the client reads (T-DOS-08)."""
-        if count > MANY:
-            await self.send_pieces(lines)
-        else:
-            for line in filter(None, lines):
-                self.write(line)
-
-    async def send_pieces(self, pieces: Iterator[bytes]) -> None:
-        """Send what an iterator that blocks makes, so much at a time as the client reads; the last of it with what follows."""
-
-        def some() -> tuple[bytes, bool]:
-            taken: list[bytes] = []
-            octets = 0
-            for piece in pieces:
-                taken.append(piece)
-                octets += len(piece)
-                if octets >= PIECE_OCTETS:
-                    return b"".join(taken), True
-            return b"".join(taken), False
-
-        octets, is_more = await self.blocking(some)
-        if is_more:
-            await self.flush()
-        while is_more:
-            await self.connection.send(octets)
-            # In silence: what has been sent may end in the middle of a literal.
-            octets, is_more = await self.desk.threads.run(self.account, some)
-        if octets:
-            self.write(octets)
 
     def news(self) -> Delta | None:
         """What has changed, read by the thread that has changed something, so that telling needs no other; None when there is

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import pytest
 
-from mailward.access.imap import contexts, telling
+from mailward.access.imap import contexts, working
 from mailward.access.imap.searching import Search
 from mailward.model.errors import StorageError
 from support.imap import Client, Office, settle
@@ -176,7 +176,7 @@ async def test_t_dos_08_many_results_are_looked_through_in_a_thread(office: Offi
         return places_of(context, uids)
 
     monkeypatch.setattr(contexts._Context, "places_of", noted)
-    monkeypatch.setattr(telling, "MANY", 7)
+    monkeypatch.setattr(working, "MANY", 7)
     await first.ok("STORE 1 +FLAGS (\\Deleted)")
     assert ORDER_UPDATE.fullmatch((await first.ok("EXPUNGE"))[0])
     assert threads and threading.get_ident() not in threads

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailward.access.imap import selected
 from mailward.access.imap.commands import search
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.telling import MANY
+from mailward.access.imap.working import MANY
 from mailward.model.ids import AccountId, Uid
 from mailward.protocol.imap.arguments import SequenceSet
 from mailward.store.ops import Append, Expunge

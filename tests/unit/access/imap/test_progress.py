@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from mailward.access.imap import searching, telling
+from mailward.access.imap import searching, working
 from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Op, OpResult
 from support.imap import Client, Office
@@ -51,7 +51,7 @@ async def selected(office: Office, event: threading.Event, monkeypatch: pytest.M
         await client.append("INBOX", MESSAGE)
     await client.ok("SELECT INBOX")
     event.clear()
-    monkeypatch.setattr(telling, "PROGRESS_S", 0.01)
+    monkeypatch.setattr(working, "PROGRESS_S", 0.01)
     return client
 
 
@@ -64,7 +64,7 @@ async def test_a_search_tells_how_many_messages_it_has_read(
     while told[-1] != b'* OK [INPROGRESS ("A001" 2 5)] Still at it':
         assert told[-1].startswith(b'* OK [INPROGRESS ("A001" ')
         told.append(await client.line())
-    monkeypatch.setattr(telling, "PROGRESS_S", 90.0)
+    monkeypatch.setattr(working, "PROGRESS_S", 90.0)
     going_on.set()
     assert (await client.replies(b"A001 "))[-2:] == [b"* SEARCH", b"OK SEARCH completed"]
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from mailward.access.imap.contents import Contents, Shelf
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected
-from mailward.access.imap.telling import Progress
+from mailward.access.imap.working import Progress
 from mailward.formats.message import MessageView
 from mailward.formats.searched import searched_texts
 from mailward.model.errors import StorageError

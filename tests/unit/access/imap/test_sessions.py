@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailward.access.imap import telling
+from mailward.access.imap import working
 from mailward.model.ids import AccountId
 from mailward.protocol.imap.arguments import set_text
 from mailward.store.ops import Append
@@ -306,8 +306,8 @@ async def test_t_dos_06_of_a_session_that_ended_nothing_large_waits_for_a_collec
 async def test_what_many_lines_tell_is_the_same_and_leaves_in_pieces_t_dos_08(
     office: Office, monkeypatch: pytest.MonkeyPatch, enabled: str, many: int
 ) -> None:
-    monkeypatch.setattr(telling, "MANY", many)
-    monkeypatch.setattr(telling, "PIECE_OCTETS", 100)
+    monkeypatch.setattr(working, "MANY", many)
+    monkeypatch.setattr(working, "PIECE_OCTETS", 100)
     first, second = await two(office, messages=12)
     for client in (first, second) if enabled else ():
         await client.ok(f"ENABLE {enabled}")

@@ -11,7 +11,7 @@ from mailward.access.imap.identifiers import ACCOUNT, Identifiers, Nobody, chang
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import EVERY, OBSOLETE, read_change, shown
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.store.ops import RIGHTS, Mode

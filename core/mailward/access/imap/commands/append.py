@@ -13,7 +13,7 @@ from mailward.access.imap.reach import Reached
 from mailward.access.imap.rights import settable
 from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.formats.binary import in_lines
 from mailward.formats.message import MessageView
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, set_text

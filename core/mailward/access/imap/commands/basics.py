@@ -2,7 +2,7 @@
 
 from mailward.access.imap.reach import OTHERS
 from mailward.access.imap.session import Session, State
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.auth.exchange import Accepted, Challenge, Refused, Step, password_login
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.sasl import NoResponseError, encode, initial_response, response

@@ -10,7 +10,7 @@ from mailward.access.imap.carrying import carry
 from mailward.access.imap.learning import teach_moves
 from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.store.ops import Copy

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.scripting import tell
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import MANY, No
+from mailward.access.imap.working import No
 from mailward.model.ids import Uid
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.condstore import read_fetch_modifiers
@@ -50,7 +50,7 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
         places = modifiers.page.of(places)
     plan = Plan(items.having("UID") if uid else items, utf8=session.speaks_utf8, whose=session.here.whose)
     pieces = plan.pieces(session.store, session.mailbox, places)
-    if plan.asks_store or len(places) > MANY:
+    if plan.asks_store or not session.is_few(len(places)):
         await session.send_pieces(pieces)
     else:
         session.write(b"".join(pieces))

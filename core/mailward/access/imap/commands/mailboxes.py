@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mailward.access.imap.reach import Reached, is_of_others
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.formats.mailbox_names import INBOX, SPECIAL_USES
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 from mailward.protocol.imap.objectid import object_id

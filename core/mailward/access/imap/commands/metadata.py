@@ -11,7 +11,7 @@ from mailward.access.imap.commands.mailboxes import CREATED_USES
 from mailward.access.imap.reach import NoPermission, Reached
 from mailward.access.imap.rights import Rights
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.formats.imap import string
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.metadata import PRIVATE, SHARED, SPECIAL_USE, Wanted, read_changes, read_wanted

@@ -12,7 +12,7 @@ from mailward.access.imap.overview import Found, Known, Look, Overview, TooManyM
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.protocol.imap.arguments import Arguments
 from mailward.protocol.imap.fetch import FetchItems
 from mailward.protocol.imap.notify import EVENTS, MESSAGE_EVENTS, BadEvent, Group, read_notify

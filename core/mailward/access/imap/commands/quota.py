@@ -1,7 +1,7 @@
 """GETQUOTA and GETQUOTAROOT (RFC 9208). All mailboxes of an account share one root, which has a name of no characters."""
 
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.model.limits import NO_LIMITS
 from mailward.protocol.imap.arguments import Arguments
 from mailward.store.base import Quota

@@ -10,7 +10,7 @@ from mailward.access.imap.contexts import Contexts
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import Arguments, set_text
 from mailward.protocol.imap.search import (

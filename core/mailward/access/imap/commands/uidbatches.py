@@ -1,7 +1,7 @@
 """UIDBATCHES: ranges of UIDs that hold so many messages each, the newest first (RFC 10022)."""
 
 from mailward.access.imap.session import Session
-from mailward.access.imap.telling import No
+from mailward.access.imap.working import No
 from mailward.protocol.imap.arguments import Arguments, BadSyntax
 
 MIN_MESSAGES = 500
