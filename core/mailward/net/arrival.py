@@ -19,13 +19,15 @@ class Arrival:
     async def wait(self, until: float) -> None:
         """For the next `tell`. until: by the loop's clock. Raises TimeoutError."""
         loop = asyncio.get_running_loop()
-        self._waiter, self._until = loop.create_future(), until
+        waiter = self._waiter = loop.create_future()
+        self._until = until
         if self._timer is None or until < self._timer_at:
             self._set_timer(loop)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:  # a wait that was cancelled may come to its end when the next has begun
+                self._waiter = None
 
     def tell(self) -> None:
         """It is here. Nothing where nobody waits."""

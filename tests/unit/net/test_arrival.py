@@ -63,3 +63,19 @@ async def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
     asyncio.get_running_loop().call_later(3 * TICK_S, arrival.tell)
     await arrival.wait(now() + 60)  # behind the moment that the first would have ended at
     arrival.close()
+
+
+async def test_t_dos_06_a_wait_that_begins_when_another_was_cancelled_is_told() -> None:
+    """Its cancellation runs in the next turn of the loop only."""
+    arrival = Arrival()
+    cancelled = asyncio.ensure_future(arrival.wait(now() + 60))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    asyncio.get_running_loop().call_later(TICK_S, arrival.tell)
+    async with asyncio.timeout(30):
+        await arrival.wait(now() + 60)
+    cancelled = asyncio.ensure_future(arrival.wait(now() + 60))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(TimeoutError, match="^$"):
+        await arrival.wait(now() + TICK_S)
