@@ -77,5 +77,5 @@ async def test_t_dos_06_a_wait_that_begins_when_another_was_cancelled_is_told() 
     cancelled = asyncio.ensure_future(arrival.wait(now() + 60))
     await asyncio.sleep(0)
     cancelled.cancel()
-    with pytest.raises(TimeoutError, match="^$"):
+    with pytest.raises(TimeoutError, match=r"^$"):
         await arrival.wait(now() + TICK_S)
