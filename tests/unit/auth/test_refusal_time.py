@@ -27,6 +27,7 @@ QUICK = "$6$salt$" + "a" * 86
         (hash_password("x"), OURS[:-1]),
         ("", ""),
     ],
+    ids=["bcrypt", "sha512", "sha256", "md5", "yescrypt", "ours", "none"],  # a hash has another salt each time it is made
 )
 def test_what_the_work_of_a_hash_hangs_on(hash_: str, parameters: str) -> None:
     assert parameters_of(hash_) == parameters
