@@ -6,19 +6,19 @@ made of a message is made of it again, MODSEQs stand in the log (docs/decisions/
 
 import mmap
 import sqlite3
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from mailward.formats.mailbox_names import INBOX
 from mailward.model.errors import StorageError
 from mailward.store.blocks import PER_MAILBOX, load_columns, unreadable
+from mailward.store.changelog import TOUCHED, damaged, merged, unpack_ranges
 from mailward.store.flags import DELETED, SEEN
-from mailward.store.gone import MERGED
 from mailward.store.ops import RIGHTS, SERVER
 from mailward.store.packs import HEADER_OCTETS, Locator, Packs
 from mailward.store.packscan import Found, read_record
 from mailward.store.planes import WIDTH
-from mailward.store.ranges import unpack_ranges
 from mailward.store.rendered import COLUMNS, render, values_of
 
 COUNTERS = f"""
@@ -137,19 +137,29 @@ def lay_out(connection: sqlite3.Connection) -> None:
 
 def _check_log(connection: sqlite3.Connection) -> Iterator[str]:
     """Every entry's MODSEQs stand in the log, above what has been dropped of it."""
+    bad = {row for row in damaged(connection)}
+    for _, modseq, _ in sorted(bad):
+        yield f"the log at MODSEQ {modseq} is damaged"
     floor: int = connection.execute("SELECT log_floor FROM account").fetchone()[0]
-    logged: set[tuple[int, int, int]] = set()
-    for mailbox, modseq, kind, uids, added in connection.execute("SELECT * FROM change"):
-        if len(uids) % (4 if kind else 8) or (kind == MERGED and len(uids) != 4) or (kind == 1 and len(added) != 2 * len(uids)):
-            yield f"the log at MODSEQ {modseq} is damaged"
-        elif not kind:
-            logged |= {(mailbox, uid, modseq) for touched in unpack_ranges(uids) for uid in touched}
+    logged = {
+        (mailbox, modseq): merged(unpack_ranges(uids))
+        for mailbox, modseq, uids in connection.execute("SELECT mailbox, modseq, uids FROM change WHERE gone = 0")
+        if (mailbox, modseq, TOUCHED) not in bad
+    }
     entries = connection.execute("SELECT mailbox, uid, modseq, added_modseq FROM entry JOIN cell USING (mailbox, uid)")
     lost = sum(
-        modseq > floor and (mailbox, uid, modseq) not in logged for mailbox, uid, *modseqs in entries for modseq in modseqs
+        modseq > floor and not _names(logged.get((mailbox, modseq), ()), uid)
+        for mailbox, uid, *modseqs in entries
+        for modseq in modseqs
     )
     if lost:
         yield f"MODSEQs that are not in the log: {lost}"
+
+
+def _names(ranges: Sequence[range], uid: int) -> bool:
+    """ranges: in order and apart."""
+    place = bisect_right(ranges, uid, key=lambda some: some.start) - 1
+    return place >= 0 and uid in ranges[place]
 
 
 def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:

@@ -13,12 +13,12 @@ from itertools import chain, compress
 from mailward.model.ids import MailboxId, Uid
 from mailward.store import deliveries
 from mailward.store.blocks import Blocks, Cell
+from mailward.store.changelog import pack_ranges
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import DELETED, SEEN, FlagChange, bits_of, how_many, mask_of, names_of
 from mailward.store.ops import MAX_MESSAGES, Append, Copy, Expunge, OpResult, SetFlags, Undelete
 from mailward.store.packing import count_in
 from mailward.store.packs import Locator
-from mailward.store.ranges import pack_ranges
 from mailward.store.refusals import MailboxFull, NoSuchMailbox
 from mailward.store.rendered import COLUMNS, Rendered, values_of
 from mailward.store.threads import thread_of

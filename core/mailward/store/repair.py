@@ -12,6 +12,7 @@ from mailward.disk import Disk
 from mailward.model.errors import StorageError
 from mailward.store import checking
 from mailward.store.blocks import Blocks, Cell, unreadable
+from mailward.store.changelog import drop_damaged
 from mailward.store.index import FILE, LOCK, locked
 from mailward.store.packs import Packs
 from mailward.store.rebuild import rebuild
@@ -104,6 +105,7 @@ def _mend(connection: sqlite3.Connection, packs: Packs) -> None:
     with transaction(connection):
         for table in ("header", "common_field"):
             connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
+        drop_damaged(connection)
         _mend_blocks(connection)
         for mailbox, _, *counters in connection.execute(checking.COUNTERS).fetchall():
             connection.execute(_SET_COUNTERS, (*map(int, counters[4:]), mailbox))

@@ -101,7 +101,7 @@ CREATE TABLE header (message INTEGER PRIMARY KEY, headers BLOB NOT NULL) STRICT;
 -- How many messages that have not been dropped each pack file holds.
 CREATE TABLE pack (id INTEGER PRIMARY KEY, messages INTEGER NOT NULL) STRICT;
 
--- One row for what one list of ops did to one mailbox. gone = 0: uids were added or changed, see store.ranges. gone = 1: uids
+-- One row for what one list of ops did to one mailbox. gone = 0: uids were added or changed, see store.changelog. gone = 1: uids
 -- were expunged, with the MODSEQ at which each had been added; gone = 2: the highest of those of long ago, see store.gone. Packed
 -- arrays of native 32 and 64 bit integers.
 CREATE TABLE change (

@@ -3,7 +3,7 @@
 import sqlite3
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Any
@@ -13,11 +13,11 @@ from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.base import Column, Delta, EntryColumn, Expunged, MailboxInfo, MailboxView
 from mailward.store.blocks import Blocks, Cell, load_columns
+from mailward.store.changelog import count_since, read_since
 from mailward.store.clauses import number_clause, uid_clause
 from mailward.store.flags import names_of
-from mailward.store.gone import MERGED, LongGone
+from mailward.store.gone import LongGone
 from mailward.store.packs import Locator
-from mailward.store.ranges import unpack_ranges
 from mailward.store.refusals import NoSuchMailbox
 
 _Row = tuple[Any, ...]
@@ -41,9 +41,6 @@ _MOST_HELD_OCTETS = 4 * 1024 * 1024
 _MOST_MERGED = 1000
 _SHARE_MERGED = 50
 """Or a fiftieth of the mailbox."""
-_MOST_GONE = 500_000
-"""UIDs of the log that are told one by one, of some 100 octets each while they are; of more it is as if they had been merged
-(`store.gone`): somebody who copies and expunges for some minutes makes a log of millions (T-DOS-06)."""
 
 
 def _info(row: tuple[int, str, str, int, int, int, int, int, int, int, int, str]) -> MailboxInfo:
@@ -77,7 +74,7 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
         if known.mailbox.highest_modseq == info.highest_modseq:
             return replace(known, mailbox=info)
         most = _most_merged(info)
-        if _logged_since(connection, known.mailbox, most) <= most:
+        if count_since(connection, mailbox, known.mailbox.highest_modseq, most) <= most:
             delta = load_delta(connection, mailbox, known.mailbox.highest_modseq)
             if delta.is_exact:
                 return replace(_merge(known, delta), mailbox=info, keywords=keywords)
@@ -87,18 +84,6 @@ def load_view(connection: sqlite3.Connection, mailbox: MailboxId, known: Mailbox
 def _most_merged(info: MailboxInfo) -> int:
     """Of more changes it is less work to read all."""
     return max(_MOST_MERGED, info.exists // _SHARE_MERGED)
-
-
-def _logged_since(connection: sqlite3.Connection, then: MailboxInfo, most: int) -> int:
-    """How many changes of a message the log has; after STORE 1:* it would take longer to look at them than to read all anew.
-    Counted up to `most`, and somewhat beyond it."""
-    rows = connection.execute("SELECT gone, uids FROM change WHERE mailbox = ? AND modseq > ?", (then.id, then.highest_modseq))
-    count = 0
-    for kind, uids in rows:
-        count += len(uids) // 4 if kind else sum(map(len, unpack_ranges(uids)))
-        if count > most:
-            break
-    return count
 
 
 def _merge(view: MailboxView, delta: Delta) -> MailboxView:
@@ -128,34 +113,12 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
     info, keywords = _load_by_id(connection, mailbox)
     if info.highest_modseq == since:
         return Delta(since, info.uidnext, keywords, (), (), (), (), (), ())
-    touched: set[int] = set()
-    gone: set[int] = set()
-    passed: set[int] = set()
-    most_touched = _most_merged(info)
-    n_touched = n_gone = merged_last = last = 0
-    log = connection.execute("SELECT gone, uids, added_modseqs FROM change WHERE mailbox = ? AND modseq > ?", (mailbox, since))
-    for kind, uids, added_modseqs in log:
-        if kind == MERGED:
-            (merged_last,) = array("I", uids)
-        elif kind:
-            expunged = array("I", uids)
-            n_gone += len(expunged)
-            last = max(last, *expunged[-1:])
-            if n_gone <= _MOST_GONE:
-                for uid, added in zip(expunged, array("Q", added_modseqs), strict=True):
-                    (gone if added <= since else passed).add(uid)
-        else:
-            for some in unpack_ranges(uids):
-                n_touched += len(some)
-                if n_touched <= most_touched:
-                    touched.update(some)
-    if n_gone > _MOST_GONE:
-        gone, passed, merged_last = set(), set(), max(merged_last, last)
-    long_gone = LongGone(merged_last, load_columns(connection, mailbox)[0]) if merged_last else LongGone()
+    logged = read_since(connection, mailbox, since, last_uid=info.uidnext - 1, most_touched=_most_merged(info))
     (log_floor,) = connection.execute("SELECT log_floor FROM account").fetchone()
-    cells = Blocks(connection).cells(mailbox, sorted(touched))
-    if n_touched > most_touched or since < log_floor:  # more than is worth to look up one by one, or old rows are dropped
-        cells = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
+    if logged.touched is None or since < log_floor:  # more than is worth to look up one by one, or old rows are dropped
+        cells: Iterator[Cell] = map(Cell._make, zip(*load_columns(connection, mailbox), strict=True))
+    else:
+        cells = Blocks(connection).cells(mailbox, sorted(logged.touched))
     # Columns, and not a list of cells: of many objects that stay the collector would look at all, while everybody waits.
     columns = array("I"), array("Q"), array("Q"), array("Q")
     for cell in cells:
@@ -163,7 +126,8 @@ def load_delta(connection: sqlite3.Connection, mailbox: MailboxId, since: int) -
             for column, value in zip(columns, cell, strict=True):
                 column.append(value)
     uids, flags, modseqs, messages = (tuple([value for value in column]) for column in columns)
-    went = tuple(sorted(gone)), tuple(sorted(passed)), long_gone
+    long_gone = LongGone(logged.merged_last, load_columns(connection, mailbox)[0]) if logged.merged_last else LongGone()
+    went = tuple(sorted(logged.gone)), tuple(sorted(logged.passed)), long_gone
     return Delta(info.highest_modseq, info.uidnext, keywords, uids, flags, modseqs, messages, *went)
 
 

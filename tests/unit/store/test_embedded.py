@@ -14,7 +14,7 @@ import pytest
 from mailward.disk import Disk
 from mailward.model.errors import LocalError, StorageError
 from mailward.model.ids import AccountId, MailboxId, QueueId, Uid
-from mailward.store import annotations, past_names, tidy, views
+from mailward.store import annotations, changelog, past_names, tidy, views
 from mailward.store.base import EXPUNGED_KEPT_S, AccountStore, Delivered, Place
 from mailward.store.blocks import Blocks
 from mailward.store.embedded import EmbeddedStore
@@ -503,7 +503,7 @@ def test_t_dos_05_the_log_of_what_is_gone_has_an_end_and_who_comes_from_before_i
 def test_t_dos_06_of_very_much_that_went_and_is_still_logged_ranges_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "_MOST_GONE", 3)
+    monkeypatch.setattr(changelog, "_MOST_GONE", 3)
     store = account(tmp_path)
     inbox = store.mailbox("INBOX").id
     store.apply([append(inbox, message(n)) for n in range(8)])

@@ -33,8 +33,8 @@ def test_rows_of_what_went_become_one_a_mailbox_and_later_ones_stay(tmp_path: Pa
     with closing(connect(tmp_path / "index", schema=SCHEMA, version=VERSION)) as connection:
         make_account(connection, int(NOW_S))
         for mailbox, modseq, gone, uids in rows:
-            packed = array("I", uids).tobytes()
-            connection.execute("INSERT INTO change VALUES (?, ?, ?, ?, x'')", (mailbox, modseq, gone, packed))
+            packed, added = array("I", uids).tobytes(), array("Q", [1] * len(uids)).tobytes()
+            connection.execute("INSERT INTO change VALUES (?, ?, ?, ?, ?)", (mailbox, modseq, gone, packed, added))
 
         def merged(modseq: int) -> list[tuple[int, int, int, tuple[int, ...]]]:
             merge(connection, modseq)

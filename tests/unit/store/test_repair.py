@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,6 +203,64 @@ def test_what_can_be_worked_out_anew_is_mended(tmp_path: Path, statement: str) -
     report = check(tmp_path, repair=True)
     assert report.problems and report.done and not report.left
     assert state(account(tmp_path)) == before
+
+
+DAMAGED_ROWS = (
+    "uids = x'010203' WHERE gone = 0",
+    "uids = x'0900000002000000' WHERE gone = 0",  # from 9 to 2
+    "uids = x'0100000000093d00' WHERE gone = 0 AND modseq = 9",  # of four million messages, which there may be
+    "uids = x'010203' WHERE gone = 1",
+    "uids = x'', added_modseqs = x'' WHERE gone = 1",
+    "added_modseqs = x'01' WHERE gone = 1",
+    "gone = 2, uids = x'01' WHERE gone = 1",
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGED_ROWS)
+def test_t_q_13_a_damaged_log_hides_no_change_and_is_mended(tmp_path: Path, damage: str) -> None:
+    store = filled(tmp_path)
+    infos = store.mailboxes()
+    wanted = {(info.id, since): store.delta(info.id, since) for info in infos for since in range(1, info.highest_modseq)}
+    store.rest()
+    with sqlite3.connect(tmp_path / ALICE / "index.sqlite") as connection:
+        connection.execute(f"UPDATE change SET {damage}")
+
+    def assert_same(again: EmbeddedAccount) -> None:
+        for (mailbox, since), delta in wanted.items():
+            found = again.delta(mailbox, since)
+            here = set(again.view(mailbox).uids)
+            assert [*zip(found.uids, found.flags, found.modseqs, strict=True)] == [
+                *zip(delta.uids, delta.flags, delta.modseqs, strict=True)
+            ]
+            told = {*found.gone, *found.passed, *(uid for first, last in found.long_gone for uid in range(first, last + 1))}
+            assert told >= {*delta.gone, *delta.passed} and not told & here
+        assert_whole(again)
+
+    account(tmp_path).rest()
+    again = account(tmp_path)
+    assert_same(again)
+    again.rest()
+    if "093d00" not in damage:
+        assert any("the log at MODSEQ" in problem for problem in check(tmp_path).problems)
+        report = check(tmp_path, repair=True)
+        assert report.done and not report.left
+    assert check(tmp_path) == Report(())
+    assert_same(account(tmp_path))
+
+
+def test_t_dos_06_a_check_takes_no_memory_that_a_client_can_make_as_much_as_it_likes(tmp_path: Path) -> None:
+    store = account(tmp_path)
+    inbox = store.mailbox("INBOX").id
+    store.apply([append(inbox, b"x")] * 2000)
+    for number in range(50):
+        store.apply([SetFlags(inbox, tuple(map(Uid, range(1, 2001))), ("add", "remove")[number % 2], ("\\Flagged",))])
+    store.rest()
+    tracemalloc.start()
+    try:
+        assert check(tmp_path) == Report(())
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000, "a tuple for each UID of each row would be 10 MB"
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("column", ["flags", "modseqs"])
