@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.searching import Search, looks
 from mailward.access.imap.selected import without
-from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order_among
-from mailward.access.imap.working import No
+from mailward.access.imap.working import No, Working
 from mailward.model.errors import StorageError
 from mailward.protocol.imap.arguments import set_text
 from mailward.protocol.imap.search import Age, And, Key, Not, Numbers, Or
@@ -46,14 +45,19 @@ class _Context:
 
 
 class Contexts:
-    """Of one session's selected mailbox; see `telling.KeptResults`."""
+    """Of one session's selected mailbox."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Working) -> None:
         self._session = session
         self._contexts: dict[str, _Context] = {}
 
+    def __bool__(self) -> bool:
+        """There are some."""
+        return bool(self._contexts)
+
     @property
     def count(self) -> int:
+        """Of the results of all."""
         return sum(len(context.found) for context in self._contexts.values())
 
     def begin(self, key: Key, places: Sequence[int], *, uid: bool, criteria: Sequence[Criterion] = ()) -> None:
@@ -76,12 +80,19 @@ class Contexts:
         if unknown := [tag for tag in tags if self._contexts.pop(tag, None) is None]:
             raise No(f"Nothing is told of {len(unknown)} of them")
 
+    def forget(self) -> None:
+        """All of them, as the mailbox is left. A thread that still looks has those that there were."""
+        self._contexts = {}
+
     def gone(self, uids: Sequence[int], numbers: Sequence[int]) -> Iterator[bytes]:
+        """What is to be told before these messages are told to be expunged. numbers: sequence numbers, of each; both ascend.
+        All results are looked through."""
         number_of = dict(zip(uids, numbers, strict=True))
         for tag, context in self._contexts.items():
             yield from _removed(tag, context, context.places_of(number_of), number_of)
 
     async def changed(self, places: Sequence[int], first_new: int) -> None:
+        """Tell of messages that have other flags, and of the new ones from that place on. Raises StorageError."""
         session = self._session
         new = range(first_new, len(session.mailbox))
         if not (places or new) or not self._contexts:

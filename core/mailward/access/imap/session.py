@@ -144,13 +144,15 @@ class Session(Hearing):
 
     def enter(self, here: Reached, selected: Selected) -> None:
         """The selected state."""
-        self._here, self.selected, self.contexts = here, selected, None
+        self._here, self.selected = here, selected
+        self.contexts.forget()
         self.state = State.SELECTED
         self.watches.selected(None if here.is_own else here.owner)
 
     def leave(self) -> None:
         """Back to the authenticated state."""
-        self._here = self.selected = self.contexts = None
+        self._here = self.selected = None
+        self.contexts.forget()
         self.state = State.AUTHENTICATED
         self.watches.selected(None)
 
@@ -198,7 +200,8 @@ class Session(Hearing):
         """What may be large; the session itself lives until the next collection of cycles, which is rare."""
         self.framer = Framer()
         self.give_back()
-        self._here = self.selected = self.contexts = None
+        self._here = self.selected = None
+        self.contexts.forget()
         self._output.clear()
 
     def _is_over(self) -> bool:

@@ -1,13 +1,13 @@
 """What a session is told about changes in its mailbox: who came, who went, whose flags are new (RFC 9051 section 7, RFC 7162)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.access.imap.contexts import Contexts
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.rights import settable
 from mailward.access.imap.selected import Changed, Selected
@@ -22,30 +22,12 @@ from mailward.store.refusals import NoSuchMailbox
 _log = structlog.get_logger("mailward.imap")
 
 
-class KeptResults(Protocol):
-    """Of searches whose results the client is kept up to date of (RFC 5267)."""
-
-    @property
-    def count(self) -> int:
-        """How many results there are of all of them."""
-        ...
-
-    def gone(self, uids: Sequence[int], numbers: Sequence[int]) -> Iterator[bytes]:
-        """What is to be told before these messages are told to be expunged. numbers: sequence numbers, of each; both ascend.
-        All results are looked through."""
-        ...
-
-    async def changed(self, places: Sequence[int], first_new: int) -> None:
-        """Tell of messages that have other flags, and of the new ones from that place on. Raises StorageError."""
-        ...
-
-
 class Telling(Working):
-    """contexts: of the selected mailbox, None for none."""
+    """contexts: searches of the selected mailbox whose results the client is kept up to date of."""
 
     def __init__(self, desk: Desk, connection: Connection, capabilities_off: frozenset[str]) -> None:
         super().__init__(desk, connection, capabilities_off)
-        self.contexts: KeptResults | None = None
+        self.contexts = Contexts(self)
 
     @property
     def tells_modseq(self) -> bool:
@@ -85,7 +67,7 @@ class Telling(Working):
         is_short = news.is_exact and self.is_few(len(news.uids) + len(news.gone)) and not is_long
         merge = partial(selected.merge, news, expunge=expunge)
         changed = merge() if is_short else await self.blocking(merge)
-        if self.contexts is not None and changed.vanished:
+        if self.contexts and changed.vanished:
             await self.tell_lines(self.contexts.gone(changed.vanished, changed.expunged[::-1]), self.contexts.count)
         await self.tell_lines(self._gone_lines(changed), len(changed.expunged))
         if changed.exists is not None:
@@ -93,7 +75,7 @@ class Telling(Working):
         if changed.keywords:
             self.untagged(b"FLAGS (%b)" % flag_list(selected))
         await self.tell_lines(self._flags_lines(selected, changed, silent or {}), len(changed.touched))
-        if self.contexts is not None:
+        if self.contexts:
             await self.contexts.changed(changed.touched, selected.place_from(first_new))
         return changed.flags
 

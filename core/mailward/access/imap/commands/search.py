@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailward.access.imap.contents import Contents
-from mailward.access.imap.contexts import Contexts
 from mailward.access.imap.searching import Search
 from mailward.access.imap.selected import Selected, taken
 from mailward.access.imap.session import Session
@@ -56,15 +55,8 @@ async def _search(session: Session, arguments: Arguments, *, uid: bool) -> str:
     found = await find(session, arguments, read_search, returns, uid=uid)
     await answer(session, "SEARCH", found, returns, uid=uid)
     if "UPDATE" in returns.options:
-        contexts_of(session).begin(found.key, found.places, uid=uid)
+        session.contexts.begin(found.key, found.places, uid=uid)
     return ""
-
-
-def contexts_of(session: Session) -> Contexts:
-    """What the client is kept up to date of."""
-    if not isinstance(session.contexts, Contexts):
-        session.contexts = Contexts(session)
-    return session.contexts
 
 
 async def cancel_update(session: Session, arguments: Arguments) -> str:
@@ -73,8 +65,6 @@ async def cancel_update(session: Session, arguments: Arguments) -> str:
     while not tags or not arguments.is_at_end:
         arguments.space()
         tags.append(arguments.string().decode("ascii", "replace"))
-    if not isinstance(session.contexts, Contexts):
-        raise No("Nothing is told of any search")
     session.contexts.cancel(tags)
     return ""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mailward.access.imap.commands.search import answer, contents_of, contexts_of, find
+from mailward.access.imap.commands.search import answer, contents_of, find
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order
 from mailward.protocol.imap.arguments import Arguments
@@ -27,5 +27,5 @@ async def _sort(session: Session, arguments: Arguments, *, uid: bool) -> str:
     order = await session.blocking(lambda: in_order(contents, found.places, criteria))
     await answer(session, "SORT", replace(found, places=order), returns, uid=uid)
     if "UPDATE" in returns.options:
-        contexts_of(session).begin(found.key, order, uid=uid, criteria=criteria)
+        session.contexts.begin(found.key, order, uid=uid, criteria=criteria)
     return ""

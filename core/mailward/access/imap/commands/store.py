@@ -50,7 +50,7 @@ async def _store(session: Session, arguments: Arguments, *, uid: bool) -> str:
     op = SetFlags(selected.info.id, selected.uids_at(places), mode, allowed, unchanged_since, untouchable(rights))
     values = taken(selected.flags, places)
     (result,) = await session.blocking(lambda: session.store.apply([op]))
-    if may_all and not heard and unchanged_since is None and not session.tells_modseq and session.contexts is None:
+    if may_all and not heard and unchanged_since is None and not session.tells_modseq and not session.contexts:
         asked = places
         many = len(selected) if selected.is_long_to_change() else len(places)
         if await session.worked_out(lambda: selected.take_own(result, asked, mode, flags), many):
