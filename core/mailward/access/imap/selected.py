@@ -98,6 +98,10 @@ class Selected:
         self._gone: set[int] = set()
         self._names: dict[int, bytes] = {}
 
+    def save(self, places: Sequence[int]) -> None:
+        """What "$" stands for from now on."""
+        self.saved = array("I", (self.uids[place] for place in sorted(places)))
+
     def rest(self) -> None:
         """Let the arrays go, where the session has been told everything: they can be made again of what the store has."""
         if not self._gone:

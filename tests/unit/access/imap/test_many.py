@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.access.imap import selected
-from mailward.access.imap.commands import search
+from mailward.access.imap import found, selected
 from mailward.access.imap.selected import Selected
 from mailward.access.imap.working import MANY
 from mailward.model.ids import AccountId, Uid
@@ -81,15 +80,15 @@ async def test_t_dos_08_what_many_messages_are_found_by_is_told_and_saved_beside
     client = await Client(office).login()
     await client.ok("SELECT INBOX")
     here, on_loop = threading.get_ident(), list[bool]()
-    monkeypatch.setattr(search, "_PIECE", 500)
-    for name in ("_numbers", "_save"):
-        function: Callable[..., Any] = getattr(search, name)
+    monkeypatch.setattr(found, "_NUMBERS_A_PIECE", 500)
+    for owner, name in ((found, "_numbers"), (Selected, "save")):
+        function: Callable[..., Any] = getattr(owner, name)
 
         def called(*arguments: Any, function: Callable[..., Any] = function, **named: Any) -> Any:
             on_loop.append(threading.get_ident() == here)
             return function(*arguments, **named)
 
-        monkeypatch.setattr(search, name, called)
+        monkeypatch.setattr(owner, name, called)
     untagged = [reply for reply in await client.ok(command) if b"SEARCH" in reply or b"SORT" in reply]
     tag = f'"{client.tag}"'
     assert untagged == [f"* {answered.replace('%', tag)}".encode()] * bool(answered)

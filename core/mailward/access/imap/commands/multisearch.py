@@ -2,16 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from mailward.access.imap.commands.search import (
-    Found,
-    extended,
-    read_or_refuse,
-    save,
-    saving,
-    warn_of_unreadable,
-)
 from mailward.access.imap.contents import Contents
 from mailward.access.imap.filters import fits, may_be_of_others
+from mailward.access.imap.found import Found, extended, read_or_refuse, saving, warn_of_unreadable
 from mailward.access.imap.reach import Reached
 from mailward.access.imap.searching import Search, looks
 from mailward.access.imap.selected import Selected
@@ -68,7 +61,7 @@ def _lines(session: Session, mailboxes: Sequence[Reached], key: Key, returns: Re
         found = Found(search.among(key, range(len(selected))), key)
         unreadable |= search.unreadable
         if "SAVE" in returns.options:
-            save(session, found, returns)
+            selected.save(found.picked(returns))
         if found.places and returns.options != {"SAVE"}:
             source = b" MAILBOX %b UIDVALIDITY %d" % (session.name_octets(one.info.name), selected.info.uidvalidity)
             yield from extended(session, selected, found, returns, uid=True, source=source)

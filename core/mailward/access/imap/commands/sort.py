@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mailward.access.imap.commands.search import answer, contents_of, find
+from mailward.access.imap.found import answer, contents_of, find
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import in_order
 from mailward.protocol.imap.arguments import Arguments

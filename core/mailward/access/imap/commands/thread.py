@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from mailward.access.imap.commands.search import contents_of, find
 from mailward.access.imap.contents import Contents
+from mailward.access.imap.found import contents_of, find
 from mailward.access.imap.selected import taken
 from mailward.access.imap.session import Session
 from mailward.access.imap.sorting import texts_of_column
