@@ -54,6 +54,7 @@ class PlainBook:
         self.is_away = False
         self.gone: set[str] = set()
         """Passwords that were revoked meanwhile."""
+        self.disabled: set[AccountId] = set()
         self.groups: tuple[str, ...] = ()
         """What everybody who logs in is known to be in."""
         self.gate: asyncio.Event | None = None
@@ -92,10 +93,10 @@ class PlainBook:
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
         if self.is_away:
             raise LoginUnavailable("away")
-        return frozenset(identity for identity in identities if identity.credential in self.gone)
+        return frozenset(one for one in identities if one.credential in self.gone or one.account in self.disabled)
 
     async def is_disabled(self, account: AccountId) -> bool:
-        return False
+        return account in self.disabled
 
     def sufficed(self, identity: Identity, secret: Secret) -> None:
         """Nothing is remembered."""

@@ -71,9 +71,10 @@ class Authenticator(Protocol):
         ...
 
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
-        """Those whose secret is no longer good: it was revoked, has expired, or another main password was set.
+        """Those who may go on no longer: the secret was revoked or has expired, another main password was set, or the account is
+        disabled.
 
-        One whose credential is "" stays, since nobody can tell. Raises LoginUnavailable.
+        Of one whose credential is "" only the last can be told: a plugin checked the secret. Raises LoginUnavailable.
         """
         ...
 

@@ -118,10 +118,10 @@ class RemoteAuthenticator:
         return RemoteExchange(self._client, peer, mechanism, self._patience_s)
 
     async def revoked(self, identities: Collection[Identity]) -> frozenset[Identity]:
-        known = [identity for identity in identities if identity.credential]
+        everybody = [*identities]
         found: set[Identity] = set()
-        for start in range(0, len(known), _BATCH):
-            asked = known[start : start + _BATCH]
+        for start in range(0, len(everybody), _BATCH):
+            asked = everybody[start : start + _BATCH]
             try:
                 values = {"logins": [[identity.account, identity.credential] for identity in asked]}
                 answer = await _call_patiently(self._client, "revoked", values, self._patience_s)

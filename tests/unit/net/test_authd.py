@@ -180,11 +180,15 @@ async def test_open_exchanges_end_after_a_minute(process: Process, monkeypatch: 
 async def test_t_2fa_06_who_is_revoked(process: Process, remote: RemoteAuthenticator) -> None:
     many = [Identity(AccountId(f"a{number}"), "x@example.org", credential=f"c{number}") for number in range(2500)]
     assert await remote.revoked(many) == frozenset()
-    process.book.gone = {"c0", "c1000", "c2499", ""}
-    unknown = Identity(AccountId("a1"), "alice@example.org")
-    assert await remote.revoked([*many, unknown]) == {many[0], many[1000], many[2499]}
+    process.book.gone = {"c0", "c1000", "c2499"}
+    by_a_plugin = Identity(AccountId("a1"), "alice@example.org")
+    assert await remote.revoked([*many, by_a_plugin]) == {many[0], many[1000], many[2499]}
+    process.book.disabled = {AccountId("a1")}
+    assert await remote.revoked([many[0], by_a_plugin]) == {many[0], by_a_plugin}, (
+        "a plugin checked it, and the account is disabled"
+    )
     process.book.is_away = True
-    assert await remote.revoked([unknown]) == frozenset(), "nobody is asked"
+    assert await remote.revoked([]) == frozenset(), "nobody is asked"
     with pytest.raises(LoginUnavailable):
         await remote.revoked(many)
     await process.server.close()
