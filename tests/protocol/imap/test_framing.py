@@ -6,18 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailward.protocol.imap.framing import (
-    BEFORE_LOGIN,
-    MOST_LITERALS,
-    CommandReceived,
-    CommandRefused,
-    Framer,
-    FramingEvent,
-    Limits,
-    LineReceived,
-    LiteralAwaited,
-    after_login,
-)
+from mailward.protocol.imap.events import CommandReceived, CommandRefused, FramingEvent, LineReceived, LiteralAwaited
+from mailward.protocol.imap.framing import Framer
+from mailward.protocol.imap.limits import BEFORE_LOGIN, MOST_LITERALS, Limits, after_login
 
 AFTER = after_login(append_octets=1_000_000)
 

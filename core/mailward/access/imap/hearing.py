@@ -11,7 +11,8 @@ from mailward.access.imap.desk import Desk
 from mailward.access.imap.telling import Telling
 from mailward.access.imap.watches import Watches
 from mailward.model.errors import StorageError
-from mailward.protocol.imap.framing import CommandRefused, Framer, LineReceived
+from mailward.protocol.imap.events import CommandRefused, LineReceived
+from mailward.protocol.imap.framing import Framer
 
 log = structlog.get_logger("mailward.imap")
 

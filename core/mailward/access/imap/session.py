@@ -22,7 +22,9 @@ from mailward.access.imap.working import No, Progress
 from mailward.auth.exchange import LoginPeer
 from mailward.model.identity import Identity
 from mailward.protocol.imap.arguments import Arguments, BadSyntax, SequenceSet
-from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, LiteralAwaited, after_login
+from mailward.protocol.imap.events import CommandReceived, CommandRefused, LiteralAwaited
+from mailward.protocol.imap.framing import Framer
+from mailward.protocol.imap.limits import after_login
 from mailward.store.refusals import NoSuchMailbox
 
 MAX_BAD_COMMANDS = 20

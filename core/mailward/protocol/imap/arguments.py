@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TypeVar
 
-from mailward.protocol.imap.framing import LITERAL_MARK
+from mailward.protocol.imap.events import LITERAL_MARK
 
 T = TypeVar("T")
 

@@ -6,8 +6,16 @@ commands wait in the buffer while an earlier one is carried out.
 
 import enum
 import re
-from dataclasses import dataclass
-from typing import Protocol
+
+from mailward.protocol.imap.events import (
+    LITERAL_MARK,
+    CommandReceived,
+    CommandRefused,
+    FramingEvent,
+    LineReceived,
+    LiteralAwaited,
+)
+from mailward.protocol.imap.limits import ALWAYS_ROOM, BEFORE_LOGIN, ID_OCTETS, MOST_LITERALS, IncomingRoom, Limits
 
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}$")
 _NUMBER_OCTETS = 10
@@ -15,104 +23,7 @@ _ENDLESS = 1 << 62
 _TAG_OCTETS = 101
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c\x7e]{1,100}(?= )")
 _APPEND = re.compile(rb"[^ ]{1,100} (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
-
 _ID = re.compile(rb"[^ ]{1,100} ID \(", re.IGNORECASE)
-ID_OCTETS = 34 * 1024
-"""ID may be as long as its own limits allow, before login too: 30 fields of 30 octets, values of 1024 (RFC 2971 section 3.3)."""
-
-MOST_LITERALS = 1000
-"""Of one command, so that what each costs besides its octets has an end (T-IMAP-03). Mail programs send a few."""
-
-LITERAL_MARK = b"\x00"
-"""Stands for a literal in `CommandReceived.text`; a NUL is not allowed in a command, so it can stand for nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """line_octets: the text of a command. literal_octets: one literal but APPEND's. all_octets: text and literals together.
-
-    append_octets: APPEND's messages together; 0 where APPEND is not allowed yet.
-    """
-
-    line_octets: int = 8192
-    literal_octets: int = 4096
-    all_octets: int = 16384
-    append_octets: int = 0
-
-
-BEFORE_LOGIN = Limits()
-
-
-def after_login(append_octets: int) -> Limits:
-    """The limits of a session that is logged in."""
-    return Limits(65536, 65536, 65536, append_octets)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandReceived:
-    """One whole command without its last CRLF. text: a NUL where each of `literals` stands."""
-
-    text: bytes
-    literals: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LineReceived:
-    """A line that is no command: DONE, or an answer to a SASL challenge."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralAwaited:
-    """The client waits for "+" before it sends a literal."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRefused:
-    """A command that cannot be read. tag: None when there is none. code: a response code or "".
-
-    closes: nothing after it is safe.
-    """
-
-    tag: bytes | None
-    text: str
-    code: str = ""
-    closes: bool = False
-
-
-FramingEvent = CommandReceived | LineReceived | LiteralAwaited | CommandRefused
-
-
-class Room(Protocol):
-    """In memory, for APPEND's messages."""
-
-    def has_room(self, octets: int) -> bool:
-        """Whether so many more, which are announced, could come now. Nothing is kept for them."""
-        ...
-
-    def claim(self, octets: int) -> bool:
-        """Whether so many more, which have come, may stay until the command has been carried out."""
-        ...
-
-    def give_back(self) -> None:
-        """Nothing is kept of what has come."""
-        ...
-
-
-class _Endless:
-    def has_room(self, octets: int) -> bool:
-        return True
-
-    def claim(self, octets: int) -> bool:
-        return True
-
-    def give_back(self) -> None:
-        pass
-
-
-ENDLESS: Room = _Endless()
-"""There is always room."""
 
 
 class _State(enum.Enum):
@@ -125,7 +36,7 @@ class _State(enum.Enum):
 class Framer:
     """Octets of a client become events. limits may be replaced between commands. room: asked about APPEND's literals."""
 
-    def __init__(self, limits: Limits = BEFORE_LOGIN, room: Room = ENDLESS) -> None:
+    def __init__(self, limits: Limits = BEFORE_LOGIN, room: IncomingRoom = ALWAYS_ROOM) -> None:
         self.limits = limits
         self._room = room
         self.plain_line = False

@@ -6,7 +6,9 @@ import pytest
 
 from mailward.access.imap.incoming import SLOW_S, Incoming
 from mailward.model.ids import AccountId
-from mailward.protocol.imap.framing import CommandReceived, CommandRefused, Framer, Limits
+from mailward.protocol.imap.events import CommandReceived, CommandRefused
+from mailward.protocol.imap.framing import Framer
+from mailward.protocol.imap.limits import Limits
 from support.imap import APPEND_OCTETS, Client, Office, settle
 
 BINARY = b"Subject: b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: %b\r\n\r\n\x00\x01\n\r\x02"
