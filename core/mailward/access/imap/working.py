@@ -54,6 +54,7 @@ class Working(Voice):
         self._reach: Reach | None = None
         self._here: Reached | None = None
         self._goodbye: str | None = None
+        self._progress_timer: asyncio.TimerHandle | None = None
         self._progress_told: asyncio.Task[None] | None = None
 
     @property
@@ -97,12 +98,12 @@ class Working(Voice):
 
         A client that waits long for it hears every while how far it is (RFC 9585).
         """
-        self._patience = asyncio.get_running_loop().call_later(PROGRESS_S, self._tell_progress)
+        self._progress_timer = asyncio.get_running_loop().call_later(PROGRESS_S, self._tell_progress)
         try:
             run = self.desk.threads.run_alone if alone else self.desk.threads.run
             return await run(self.account, function)
         finally:
-            self._patience.cancel()
+            self._progress_timer.cancel()
 
     async def worked_out(self, function: Callable[[], T], count: int) -> T:
         """What a function makes of so many messages without asking the store: of many in a thread (T-DOS-08)."""
@@ -115,7 +116,7 @@ class Working(Voice):
     def _tell_progress(self) -> None:
         """Now, and again every while. By a timer, which costs the many calls that are over soon less than a task does."""
         loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(PROGRESS_S, self._tell_progress)
+        self._progress_timer = loop.call_later(PROGRESS_S, self._tell_progress)
         if self.offers("INPROGRESS"):
             done = f"{self.progress.done} {self.progress.goal}" if self.progress.goal else "NIL NIL"
             self.untagged(f'OK [INPROGRESS ("{self.tag.decode("ascii")}" {done})] Still at it')
