@@ -76,7 +76,7 @@ class Trees:
 
         for parent in range(len(self._first)):
             if self.has_several(parent):
-                children = sorted(self.children(parent), key=key)
+                children = sorted_in_turns(self.children(parent), key)
                 for child, following in zip(children, (*children[1:], NOBODY), strict=True):
                     self._next[child] = following
                 self._first[parent], self._last[parent] = children[0], children[-1]

@@ -110,6 +110,33 @@ def test_t_dos_08_threads_are_no_objects_that_the_collector_has_to_look_through(
     assert len(gc.get_objects()) - before < MANY / 10
 
 
+def test_t_dos_08_no_one_call_sorts_all_answers_to_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T-DOS-08: such a call holds the interpreter to its end. Between two of them keys are asked for."""
+    monkeypatch.setattr("mailward.access.imap.turns._RUN", 50)
+    compared = longest = 0
+
+    class Rank(int):
+        def __lt__(self, other: int) -> bool:
+            nonlocal compared, longest
+            compared += 1
+            longest = max(longest, compared)
+            return int(self) < other
+
+    class Watched(Trees):
+        def first_message(self, number: int) -> int:
+            nonlocal compared
+            compared = 0
+            return super().first_message(number)
+
+    trees = Watched(1000)
+    trees.roots.append(0)
+    for number in range(1, 1000):
+        trees.add(0, number)
+    trees.sort([Rank(number * 7 % 1000) for number in range(1000)])
+    assert [number * 7 % 1000 for number in trees.children(0)] == [*range(1, 1000)]
+    assert 0 < longest < 998, "as many at least compares who sorts all at once"
+
+
 async def test_what_is_told(office: Office) -> None:
     client = await Client(office).login()
     for more in ("Message-ID: <a@x>", "In-Reply-To: <a@x>", "Subject: other"):
