@@ -53,9 +53,14 @@ class Hearing(Telling):
         """The messages of the last command are no longer in memory."""
         self.desk.incoming.give_back(self)
 
-    def give_up(self) -> bool:
+    @property
+    def is_sending(self) -> bool:
+        """A message is still coming."""
+        return self.framer.is_within_append
+
+    def give_up(self) -> None:
         """Others need the room of a message that is still coming."""
-        return self.framer.give_up()
+        self.framer.give_up()
 
     def note_news(self) -> None:
         """Something is to be told, to a client that waits for it."""

@@ -29,8 +29,13 @@ class Sender(Protocol):
         """Whose messages they are; None, who has no room, before login."""
         ...
 
-    def give_up(self) -> bool:
-        """Give back what was claimed for messages that are coming; the client is told. False where all of them have come."""
+    @property
+    def is_sending(self) -> bool:
+        """Messages of its command are still coming; of one whose messages have all come nothing can be given up."""
+        ...
+
+    def give_up(self) -> None:
+        """Give back what was claimed for messages that are coming; the client is told."""
         ...
 
 
@@ -58,17 +63,18 @@ class Incoming:
         """Whether so many more could come now; nothing is kept for them. message_octets: as of `claim`."""
         if sender.account is None or self._of[sender.account] + octets > MESSAGES * message_octets:
             return False
-        excess = self._excess(octets, message_octets)
-        return excess <= 0 or excess <= sum(part.octets for other, part in self._slow() if other is not sender)
+        return self._making_way(sender, self._excess(octets, message_octets)) is not None
 
     def claim(self, sender: Sender, octets: int, message_octets: int) -> bool:
         """Whether there is room for so many more. message_octets: the largest message; one alone has room however large it is."""
         account = sender.account
         if account is None or self._of[account] + octets > MESSAGES * message_octets:
             return False
-        excess = self._excess(octets, message_octets)
-        if excess > 0 and not self._freed(sender, excess):
+        others = self._making_way(sender, self._excess(octets, message_octets))
+        if others is None:
             return False
+        for other in others:
+            other.give_up()
         self._parts.setdefault(sender, _Part(account, self._now())).octets += octets
         self._of[account] += octets
         self._all += octets
@@ -92,12 +98,20 @@ class Incoming:
         until = self._now() - SLOW_S
         return takewhile(lambda pair: pair[1].since < until, self._parts.items())
 
-    def _freed(self, sender: Sender, excess: int) -> bool:
-        """So much or more, by the largest of slow ones; nothing where the sender is that."""
+    def _making_way(self, sender: Sender, excess: int) -> list[Sender] | None:
+        """Who is to give up so that there is so much more room: slow ones, the largest first. None where that would not do.
+
+        A slow sender pushes out only those that hold more than itself.
+        """
+        found: list[Sender] = []
+        if excess <= 0:
+            return found
         for other, part in sorted(self._slow(), key=lambda pair: pair[1].octets, reverse=True):
-            if excess <= 0 or other is sender:
+            if other is sender:
                 break
-            octets = part.octets
-            if other.give_up():
-                excess -= octets
-        return excess <= 0
+            if other.is_sending:
+                found.append(other)
+                excess -= part.octets
+                if excess <= 0:
+                    return found
+        return None

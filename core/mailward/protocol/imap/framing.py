@@ -99,15 +99,17 @@ class Framer:
                 if event is not None:
                     return event
 
-    def give_up(self) -> bool:
-        """Keep nothing of the APPEND that is coming; it is refused at its end. False where none is, or all of it has come."""
-        if not self._is_begun or not self._is_append():
-            return False
+    @property
+    def is_within_append(self) -> bool:
+        """Some of an APPEND has come and is kept, and not all of it."""
+        return self._is_begun and self._is_append()
+
+    def give_up(self) -> None:
+        """Keep nothing of the APPEND that is coming; it is refused at its end."""
         self._refuse(CommandRefused(self._tag(), "Too much is being sent at once, please try again later", "LIMIT"))
         if self._state is _State.LITERAL:
             self._state = _State.SKIPPING
             self._pass_over()
-        return True
 
     def _has_claimed(self) -> bool:
         """There is room for what has come of the literal."""

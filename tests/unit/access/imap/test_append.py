@@ -86,21 +86,20 @@ async def test_t_dos_06_of_one_account_two_large_messages_are_under_way_at_once(
 
 @dataclass(eq=False)
 class Sender:
-    """A session. comes: its messages have not come whole."""
+    """A session."""
 
     incoming: Incoming
     account: AccountId | None
-    comes: bool = True
+    is_sending: bool = True
     gave_up: int = 0
 
     def claim(self, octets: int, message_octets: int = 40) -> bool:
         return self.incoming.claim(self, octets, message_octets)
 
-    def give_up(self) -> bool:
-        if self.comes:
-            self.gave_up += 1
-            self.incoming.give_back(self)
-        return self.comes
+    def give_up(self) -> None:
+        assert self.is_sending
+        self.gave_up += 1
+        self.incoming.give_back(self)
 
 
 def test_t_dos_06_all_accounts_together_have_so_much_under_way() -> None:
@@ -119,7 +118,7 @@ def test_t_dos_01_where_there_is_no_room_the_largest_of_those_that_are_slow_make
     at = [0.0]
     incoming = Incoming(100, lambda: at[0])
     ann, bob, cem, dan, eve = (Sender(incoming, AccountId(name)) for name in ("ann", "bob", "cem", "dan", "eve"))
-    cem.comes = False
+    cem.is_sending = False
     assert ann.claim(30) and bob.claim(20) and cem.claim(40)
     at[0] = SLOW_S / 2
     assert dan.claim(10)
@@ -131,6 +130,34 @@ def test_t_dos_01_where_there_is_no_room_the_largest_of_those_that_are_slow_make
     assert [sender.gave_up for sender in (ann, bob, cem, dan)] == [1, 0, 0, 0], "cem's have come: they are being stored"
     assert not bob.claim(10), "who is slow does not push others out"
     assert bob.gave_up == 0
+
+
+def test_t_dos_01_nobody_makes_way_for_what_finds_no_room_even_so() -> None:
+    """T-DOS-01: what the slow hold is not thrown away for nothing, and only what would be thrown away counts as room."""
+    at = [0.0]
+    incoming = Incoming(100, lambda: at[0])
+    ann, bob, cem, dan, eve = (Sender(incoming, AccountId(name)) for name in ("ann", "bob", "cem", "dan", "eve"))
+    cem.is_sending = False
+    assert ann.claim(10) and bob.claim(10) and cem.claim(40)
+    at[0] = SLOW_S + 1
+    assert dan.claim(39)
+    for octets, has_room in ((22, False), (21, True)):
+        assert incoming.has_room(eve, octets, 40) is has_room
+        assert eve.claim(octets) is has_room
+        assert [sender.gave_up for sender in (ann, bob, cem, dan)] == [int(has_room), int(has_room), 0, 0]
+
+
+def test_t_dos_01_a_slow_one_makes_way_itself_before_smaller_ones() -> None:
+    """T-DOS-01: what is told of room is what a claim then finds."""
+    at = [0.0]
+    incoming = Incoming(100, lambda: at[0])
+    ann, bob, cem = (Sender(incoming, AccountId(name)) for name in ("ann", "bob", "cem"))
+    assert ann.claim(40) and bob.claim(30) and cem.claim(30)
+    at[0] = SLOW_S + 1
+    assert not incoming.has_room(bob, 41, 80) and not bob.claim(41, 80)
+    assert ann.gave_up == cem.gave_up == 0
+    assert incoming.has_room(bob, 40, 80) and bob.claim(40, 80)
+    assert (ann.gave_up, cem.gave_up) == (1, 0)
 
 
 async def test_t_dos_01_slow_clients_do_not_hold_the_room_of_all(office: Office) -> None:
