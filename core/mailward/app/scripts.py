@@ -1,4 +1,5 @@
-"""An account's Sieve scripts beside a running server: kept and fetched by an admin, and rehearsed on stored mail."""
+"""Sieve scripts: what mailward.yaml lets them ask, and, beside a running server, an account's, kept and fetched by an admin, and
+rehearsed on stored mail."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -7,13 +8,19 @@ from datetime import UTC, datetime
 
 from mailward.app.accounts import opened_store
 from mailward.app.config import Config
-from mailward.app.script_lists import script_lists
+from mailward.delivery.script_lists import ScriptLists
 from mailward.delivery.script_world import outside_of, world_of
 from mailward.directory import Account, Directory
 from mailward.formats.message import MessageView
+from mailward.lists import ListStore
 from mailward.sieve import LANGUAGE, Outcome, compile_script, evaluate
 from mailward.sieve.actions import FileInto, Vacation
 from mailward.store.base import AccountStore
+
+
+def script_lists(config: Config) -> ScriptLists:
+    """Those that mailward.yaml names for scripts."""
+    return ScriptLists(config.sieve_lists, ListStore(config.lists_file))
 
 
 @contextmanager

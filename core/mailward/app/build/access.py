@@ -14,7 +14,7 @@ from mailward.app.build.common import BoundListener, admissions_of, tls_contexts
 from mailward.app.config import Config
 from mailward.app.filters import Filters
 from mailward.app.judging import PluginServices
-from mailward.app.script_lists import script_lists
+from mailward.app.scripts import script_lists
 from mailward.app.watching import Watchers
 from mailward.delivery.imapsieve import ImapScripts
 from mailward.delivery.imapsieve_mail import ImapSieveMail

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mailward.app.accounts import store_of
 from mailward.app.config import Config, Listener
-from mailward.app.script_lists import script_lists
+from mailward.app.scripts import script_lists
 from mailward.decisions import DecisionStore
 from mailward.delivery.dsn_listener import DsnListener
 from mailward.delivery.manager import DeliveryManager
