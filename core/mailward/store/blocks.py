@@ -105,7 +105,7 @@ class Blocks:
         return found
 
     def put(self, mailbox: MailboxId, cells: Iterable[Cell]) -> None:
-        """UIDs that are there from now on. Best made one by one: the collector would look at all of many that stay."""
+        """UIDs that are there from now on. Many best come out of a generator: the collector would look at all of a list."""
         for cell in cells:
             id = mailbox * PER_MAILBOX + (cell.uid - 1) // WIDTH
             self._read([id])
