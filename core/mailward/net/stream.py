@@ -13,6 +13,7 @@ from datetime import datetime
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.access.deeds import doer
 from mailward.api.logins import LoginProtocol
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
@@ -148,9 +149,7 @@ class StreamListener(SocketListener):
             return
         self.log.info(
             "session ended",
-            account=session.identity.account,
-            user=session.identity.user,
-            peer=peer,
+            **doer(session.identity, peer),
             protocol=self.protocol,
             why=why,
             lasted_s=round(lasted_s, 1),

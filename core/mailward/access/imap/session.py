@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from mailward.access.connection import Connection
+from mailward.access.deeds import doer, note_expunged
 from mailward.access.imap.capabilities import CAPABILITIES, SAVE_LIMIT
 from mailward.access.imap.desk import Desk
 from mailward.access.imap.hearing import Hearing
@@ -131,8 +132,16 @@ class Session(Hearing):
 
     def note(self, event: str, **values: str | int) -> None:
         """One line of the log about what was done to mailboxes, and by whom."""
-        user = "" if self.identity is None else self.identity.user
-        log.info(event, account=self.account, user=user, peer=self._peer_ip, **values)
+        log.info(event, **self._doer, **values)
+
+    def note_expunged(self, messages: int, **values: str) -> None:
+        """The same of messages that are no longer in the selected mailbox, whichever command took them out of it."""
+        note_expunged(log, self._doer, self.tallies, self.here.info.name, messages, **values)
+
+    @property
+    def _doer(self) -> dict[str, str]:
+        assert self.identity is not None, "mailboxes are for who is logged in"
+        return doer(self.identity, self._peer_ip)
 
     async def log_in(self, identity: Identity) -> None:
         """Enter the authenticated state."""

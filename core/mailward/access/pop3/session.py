@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mailward.access.connection import Connection
+from mailward.access.deeds import doer, note_expunged
 from mailward.access.pop3.leases import Lease, Leases
 from mailward.access.pop3.maildrop import Maildrop, NoSuchMessageError
 from mailward.access.session import MachineSession
@@ -71,6 +72,7 @@ class Session(MachineSession[Event]):
         )
         super().__init__(machine, connection, peer_ip, desk.authenticator, desk.threads)
         self._desk = desk
+        self.tallies = {"retrieved": 0, "expunged": 0}
         self._drop: Maildrop | None = None
         self._lease: Lease | None = None
 
@@ -90,7 +92,7 @@ class Session(MachineSession[Event]):
                 case PassAsked(name, password):
                     await self._answer_step(await password_login(self._authenticator, self._peer, name, password))
                 case UpdateAsked():
-                    self._note_deleted(await self._blocking(self._maildrop.update))
+                    self._note_expunged(await self._blocking(self._maildrop.update))
                     self._release()  # before the reply: the client may come back at once
                     machine.accept("Until next time")
                 case _:
@@ -102,11 +104,9 @@ class Session(MachineSession[Event]):
             what = "Nothing was deleted, please try again later" if isinstance(event, UpdateAsked) else "Please try again later"
             machine.refuse(what, "SYS/TEMP")
 
-    def _note_deleted(self, messages: int) -> None:
-        self.tallies["expunged"] = messages
-        if messages and self.identity is not None:
-            who = {"account": self.identity.account, "user": self.identity.user, "peer": self._peer_ip}
-            self._log.info("messages expunged", **who, mailbox=INBOX, messages=messages)
+    def _note_expunged(self, messages: int) -> None:
+        assert self.identity is not None, "the machine asks for an update behind a login only"
+        note_expunged(self._log, doer(self.identity, self._peer_ip), self.tallies, INBOX, messages)
 
     async def _in_transaction(self, event: Event) -> None:
         machine, drop, utf8 = self._machine, self._maildrop, self._machine.speaks_utf8
@@ -123,7 +123,7 @@ class Session(MachineSession[Event]):
             case UidlAsked(int(number)):
                 machine.accept(f"{number} {await self._blocking(lambda: drop.unique_id(number))}")
             case RetrAsked(number):
-                self.tallies["retrieved"] = self.tallies.get("retrieved", 0) + 1
+                self.tallies["retrieved"] += 1
                 await self._send_message(f"{drop.size_octets(number, utf8=utf8)} octets", drop.message(number, utf8=utf8), None)
             case TopAsked(number, lines):
                 await self._send_message("Top of the message follows", drop.header_and_body(number, utf8=utf8), lines)

@@ -85,6 +85,7 @@ async def _replace(session: Session, arguments: Arguments, *, uid: bool) -> str:
     (message,) = await _incoming(session, [given])
     expunge = Expunge(selected.info.id, old)
     target, (added, expunged) = await session.blocking(lambda: _exchanged(session, name, message, expunge))
+    session.note_expunged(len(expunged.uids), to=target.info.name)
     # Before the EXPUNGE (RFC 8508 section 3.3).
     session.untagged(f"OK [APPENDUID {added.uidvalidity} {added.uids[0]}] {'Replaced' if expunged.uids else 'Added'}")
     tell(session, "APPEND", target, added.uids)

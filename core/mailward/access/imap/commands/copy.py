@@ -69,6 +69,8 @@ async def _put(session: Session, uids: Sequence[Uid], name: str, *, move: bool) 
     if not result.uids:
         return ""
     sources = result.sources
+    if move:
+        session.note_expunged(len(sources), to=target.info.name)
     messages = await session.worked_out(lambda: selected.messages_of(sources), len(sources))
     teach_moves(session, selected.info, target.info, messages)
     tell(session, "COPY", target, result.uids)

@@ -136,8 +136,7 @@ async def _remove(session: Session, uids: Sequence[Uid]) -> None:
     if uids:
         op = Expunge(session.mailbox.info.id, tuple(uids))
         (expunged,) = await session.blocking(lambda: session.store.apply([op]))
-        session.tallies["expunged"] += len(expunged.uids)
-        session.note("messages expunged", mailbox=session.here.info.name, messages=len(expunged.uids))
+        session.note_expunged(len(expunged.uids))
 
 
 async def check(session: Session, arguments: Arguments) -> str:
