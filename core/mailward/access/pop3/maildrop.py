@@ -160,10 +160,10 @@ class Maildrop:
         self._left_octets = self._all_octets.copy()
 
     def update(self) -> int:
-        """Expunge what is marked, and note as seen what was retrieved, where that is wanted: all or nothing, durable when it
-        returns how many were marked.
+        """Expunge what is marked, and note as seen what was retrieved, where that is wanted. How many messages went: others may
+        have expunged some of them before.
 
-        Raises StorageError and StoreRefusal, and then nothing has changed.
+        All or nothing, and durable when it returns. Raises StorageError and StoreRefusal, and then nothing has changed.
         """
         seen = [place for place in sorted(self._retrieved) if not self._is_seen[place] and not self._is_deleted[place]]
         deleted = [place for place, marked in enumerate(self._is_deleted) if marked]
@@ -173,8 +173,8 @@ class Maildrop:
             ops.append(SetFlags(id, tuple(Uid(uids[place]) for place in seen), "add", ("\\Seen",)))
         if deleted:
             ops.append(Expunge(id, tuple(Uid(uids[place]) for place in deleted)))
-        self._store.apply(ops)
-        return len(deleted)
+        results = self._store.apply(ops)
+        return len(results[-1].uids) if deleted else 0
 
     def _place(self, number: int) -> int:
         if not 1 <= number <= len(self._uids) or self._is_deleted[number - 1]:

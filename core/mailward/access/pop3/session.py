@@ -123,8 +123,8 @@ class Session(MachineSession[Event]):
             case UidlAsked(int(number)):
                 machine.accept(f"{number} {await self._blocking(lambda: drop.unique_id(number))}")
             case RetrAsked(number):
-                self.tallies["retrieved"] += 1
                 await self._send_message(f"{drop.size_octets(number, utf8=utf8)} octets", drop.message(number, utf8=utf8), None)
+                self.tallies["retrieved"] += 1
             case TopAsked(number, lines):
                 await self._send_message("Top of the message follows", drop.header_and_body(number, utf8=utf8), lines)
             case DeleAsked(number):

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from mailward.access.pop3.maildrop import Maildrop, Totals
 from mailward.model.errors import StorageError
@@ -102,6 +103,26 @@ async def test_quit_expunges_and_marks_as_seen_in_one_transaction(office: Office
     (ops,) = watched.applied
     assert [(type(op), op.uids) for op in ops if isinstance(op, SetFlags | Expunge)] == [(SetFlags, (1,)), (Expunge, (2, 5))]
     assert office.flags() == [SEEN, 0, 0], "RETR marks as seen, TOP does not"
+
+
+async def test_what_was_retrieved_and_expunged_is_counted_and_what_was_refused_is_not(office: Office) -> None:
+    client = await Client(office).login()
+    for command in ("RETR 1", "RETR 2"):
+        assert (await client.command(command)).startswith("-ERR")
+    await client.command("QUIT")
+    assert client.session.tallies == {"retrieved": 0, "expunged": 0}
+    office.deliver(*FIVE)
+    client = await Client(office).login()
+    for command in ("RETR 1", "RETR 2", "TOP 3 10"):
+        await client.lines(command)
+    for number in (1, 2, 3):
+        await client.command(f"DELE {number}")
+    account = office.account()
+    account.apply([Expunge(account.mailbox("INBOX").id, (Uid(3),))])
+    with capture_logs() as logs:
+        await client.command("QUIT")
+    assert client.session.tallies == {"retrieved": 2, "expunged": 2}, "another session expunged the third"
+    assert [(line["mailbox"], line["messages"]) for line in logs if line["event"] == "messages expunged"] == [("INBOX", 2)]
 
 
 async def test_mail_that_was_retrieved_can_stay_unseen(office: Office) -> None:
