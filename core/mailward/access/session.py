@@ -83,7 +83,7 @@ class MachineSession(abc.ABC, Generic[EventT]):
         if self._goodbye is not None:
             return self._goodbye
         if self._machine.fault is not None:
-            return self._machine.fault.name
+            return str(self._machine.fault.value)
         return "logged out" if self._machine.is_closed else ""
 
     @property

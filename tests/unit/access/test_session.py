@@ -34,6 +34,12 @@ async def test_t_dos_08_commands_that_the_machine_answers_leave_turns_to_others(
     assert turns > 1000
 
 
+async def test_a_fault_of_the_client_is_told_in_plain_words(client: pop3.Client | managesieve.Client) -> None:
+    client.wire.feed(b"NONSENSE\r\n" * 100)
+    await client.task
+    assert client.session.ended_by == "too many bad commands"
+
+
 async def test_t_dos_06_replies_to_the_commands_of_one_packet_do_not_pile_up(
     client: pop3.Client | managesieve.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
