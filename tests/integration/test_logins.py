@@ -200,12 +200,12 @@ class Sessions:
 
     def wait_ended(self) -> None:
         begin = time.monotonic()
-        assert self.imap.readline() == b"* BYE The password of this session is no longer good\r\n"
+        assert self.imap.readline() == b"* BYE The login of this session is no longer good\r\n"
         assert self.imap.readline() == b""
         if self._pop3 is not None:
             assert self._pop3.sock.recv(100) == b""
         assert time.monotonic() - begin < 20
-        assert self._smtp.mail(self._address) == (421, b"4.7.0 The password of this session is no longer good")
+        assert self._smtp.mail(self._address) == (421, b"4.7.0 The login of this session is no longer good")
 
 
 def test_t_2fa_06_an_app_password_for_another_protocol_is_refused(running: Server) -> None:
@@ -354,7 +354,7 @@ def test_nobody_logs_in_to_a_disabled_account_its_sessions_end_and_its_mail_stil
     made = running.json("account", "app-password", "add", "erin@example.test", "phone")["password"]
     open_session = running.imap("erin@example.test")
     running.run("account", "disable", "erin@example.test")
-    with pytest.raises(imaplib.IMAP4.abort):
+    with pytest.raises(imaplib.IMAP4.abort, match="The login of this session is no longer good"):
         running.until(lambda: open_session.noop()[0] != "OK")
     wrong = answer(running, "wrong", "erin@example.test")
     for refused in (answer(running, PASSWORD, "erin@example.test"), answer(running, made, "erin@example.test")):

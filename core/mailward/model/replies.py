@@ -69,7 +69,7 @@ AUTHENTICATED = _reply("authenticated", 235, "2.7.0", "Authentication successful
 LOGIN_FAILED = _reply("login_failed", 535, "5.7.8", "Authentication credentials invalid")
 LOGIN_MALFORMED = _reply("login_malformed", 501, "5.5.2", "The response is not of this mechanism")
 LOGIN_UNAVAILABLE = _reply("login_unavailable", 454, "4.7.0", "Temporary authentication failure, please try again later")
-LOGIN_NO_LONGER_GOOD = _reply("login_no_longer_good", 421, "4.7.0", "The password of this session is no longer good", closes=True)
+LOGIN_NO_LONGER_GOOD = _reply("login_no_longer_good", 421, "4.7.0", "The login of this session is no longer good", closes=True)
 LOGIN_UNDECIDED = _reply("login_undecided", 451, "4.7.0", "Logins cannot be checked at the moment, please try again later")
 
 # --- MAIL ---

@@ -86,7 +86,7 @@ class StreamListener(SocketListener):
 
     def end_sessions_of(self, revoked: Collection[Identity]) -> None:
         """End the sessions that were opened so: behind the command under way, and with that when it is called again."""
-        self._end_sessions(lambda identity: identity in revoked, "The password of this session is no longer good")
+        self._end_sessions(lambda identity: identity in revoked, "The login of this session is no longer good")
 
     def end_sessions_of_account(self, account: AccountId) -> int:
         """The same of an account's; how many."""

@@ -405,7 +405,7 @@ async def test_t_2fa_06_a_session_whose_password_was_revoked_sends_nothing_more(
     assert await talk.say("MAIL FROM:<alice@example.org>") == [undecided]
     desk.logins.book.is_away = False
     desk.logins.book.gone = {"secret"}
-    assert await talk.say("MAIL FROM:<alice@example.org>") == ["421 4.7.0 The password of this session is no longer good"]
+    assert await talk.say("MAIL FROM:<alice@example.org>") == ["421 4.7.0 The login of this session is no longer good"]
     assert talk.machine.is_closed and len(desk.spool.items) == 1
 
 

@@ -92,7 +92,7 @@ async def test_t_2fa_06_an_idling_session_gets_bye(place: Place) -> None:
     writer.write(b"d IDLE\r\n")
     assert await reader.readline() == b"+ idling\r\n"
     await place.by_imap.look()
-    assert await reader.read() == b"* BYE The password of this session is no longer good\r\n"
+    assert await reader.read() == b"* BYE The login of this session is no longer good\r\n"
 
 
 async def test_t_2fa_06_sessions_that_wait_for_a_command_end(place: Place) -> None:
@@ -105,7 +105,7 @@ async def test_t_2fa_06_sessions_that_wait_for_a_command_end(place: Place) -> No
     place.pop3.authenticator.book.gone = {pop3.PASSWORD}
     await place.by_imap.look()
     await place.by_pop3.look()
-    assert await reader.read() == b"* BYE The password of this session is no longer good\r\n"
+    assert await reader.read() == b"* BYE The login of this session is no longer good\r\n"
     assert await lines.read() == b""
     assert place.pop3.flags() == [0], "nothing is deleted without QUIT"
 
@@ -141,4 +141,4 @@ async def test_while_nobody_can_tell_sessions_stay(place: Place) -> None:
     assert await reader.readline() == b"b OK NOOP completed\r\n"
     place.imap.authenticator.book.is_away = False
     await place.by_imap.look()
-    assert await reader.read() == b"* BYE The password of this session is no longer good\r\n"
+    assert await reader.read() == b"* BYE The login of this session is no longer good\r\n"
