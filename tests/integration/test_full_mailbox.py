@@ -20,7 +20,7 @@ def test_a_full_mailbox_is_told_before_the_message_is_sent_and_only_to_other_ser
         target.wait_for(1)
         held = target.json("account", "quota", target.demo)["octets"]
         target.run("account", "quota", target.demo, "--size", str(held))
-        fits, too_large = _rcpt(target, target.demo, size=held // 10)[0], _rcpt(target, target.demo, size=held)[0]
+        fits, too_large = _rcpt(target, target.demo, size=held // 12)[0], _rcpt(target, target.demo, size=held)[0]
         assert fits.startswith("250 ") and too_large.startswith("452 4.2.2 The mailbox is full")
 
         target.run("account", "quota", target.demo, "--size", "10")

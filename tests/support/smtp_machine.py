@@ -8,8 +8,9 @@ from mailward.auth.exchange import Exchange, LoginPeer
 from mailward.intake.authenticating import answer_of
 from mailward.model.errors import LoginUnavailable
 from mailward.model.ids import AccountId
-from mailward.model.replies import LOCAL_ERROR, REJECTED, RELAY_DENIED, START_MAIL_INPUT, UNKNOWN_RECIPIENT
+from mailward.model.replies import LOCAL_ERROR, MAILBOX_FULL, REJECTED, RELAY_DENIED, START_MAIL_INPUT, UNKNOWN_RECIPIENT
 from mailward.model.reply import reply
+from mailward.policy.ruling import with_id
 from mailward.protocol.smtp.events import (
     Answer,
     Asked,
@@ -144,6 +145,8 @@ class Client:
                     return RELAY_DENIED
                 if path.address.local_part.lower() == "nobody":
                     return UNKNOWN_RECIPIENT
+                if path.address.local_part.lower() == "full":
+                    return with_id(MAILBOX_FULL, "q1")
                 self._taken.append(path.address.local_part)
                 return reply(250, "2.1.5", "OK")
             case DataAsked():

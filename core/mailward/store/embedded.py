@@ -62,7 +62,8 @@ class EmbeddedStore:
         return found
 
     def has_room(self, account: AccountId, octets: int) -> bool:
-        """Would a message of so many octets be delivered to the account now? octets: 0 where they are not known.
+        """Would a message of so many octets be delivered to the account now? octets: 0 where they are not known. They are
+        rounded, see `quota.has_room`.
 
         The account is neither made nor brought up to date for the question, and no lock is waited for. Raises StorageError.
         """

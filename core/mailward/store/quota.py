@@ -12,6 +12,9 @@ from mailward.store.refusals import OverQuota
 
 GRACE = 0.1
 """So much beyond the limit is still delivered: who is at the limit can store nothing, and gets mail for a while."""
+STEPS = 100
+"""Of the limit: strangers hear of an account's room in no smaller ones. To the octet they would hear of each message that comes
+and of each that is deleted (T-RELAY-18)."""
 
 
 def load_quota(connection: sqlite3.Connection, limits: MailLimits) -> Quota:
@@ -22,8 +25,14 @@ def load_quota(connection: sqlite3.Connection, limits: MailLimits) -> Quota:
 
 
 def has_room(held: Quota, octets: int) -> bool:
-    """Would a message of so many octets, were it delivered now, be taken? 0 for one whose size is not known: of the smallest."""
-    return _excess(held, Quota(held.octets + max(octets, 1), held.messages + 1, held.limits), 1 + GRACE) is None
+    """Would a message of so many octets, were it delivered now, be taken? 0 where they are not known.
+
+    It counts as whole steps, one or more: what would just have found room is refused, what finds none is never let in, and an
+    account with less room than a step is full for all.
+    """
+    step = max((held.limits.octets or 0) // STEPS, 1)
+    whole = step * max(-(-octets // step), 1)
+    return _excess(held, Quota(held.octets + whole, held.messages + 1, held.limits), 1 + GRACE) is None
 
 
 class Gauge:

@@ -94,6 +94,28 @@ def test_refusals_of_single_recipients_are_not_the_error_of_the_server_that_deli
     assert client.replies[-1] == "250 2.0.0 OK"
 
 
+def asked_of_full(listener: str, transactions: int, recipients: int) -> Client:
+    client = Client(machine(listener, Limits(errors=3)))
+    client.send(b"LHLO c\r\n" if listener == "lmtp" else b"EHLO c\r\n")
+    for size in range(1000, 1000 + transactions):
+        client.send(b"MAIL FROM:<a@example.net> SIZE=%d\r\n" % size)
+        client.send(b"RCPT TO:<full@example.org>\r\n" * recipients)
+        client.send(b"RSET\r\n")
+    return client
+
+
+def test_t_relay_18_who_asks_after_the_room_of_a_mailbox_again_and_again_makes_errors() -> None:
+    """T-RELAY-18: another SIZE with each MAIL would tell what the mailbox holds."""
+    client = asked_of_full("mx", 9, 1)
+    assert faults(client) == [Fault.TOO_MANY_ERRORS]
+    assert [line[:3] for line in client.replies].count("452") == 4 and client.replies[-1].startswith("421")
+
+
+def test_a_message_for_many_full_mailboxes_is_one_error_and_none_of_a_server_that_delivers_by_lmtp() -> None:
+    for client in (asked_of_full("mx", 3, 9), asked_of_full("lmtp", 9, 9)):
+        assert client.replies[-1].startswith("250") and not faults(client)
+
+
 def test_behind_xclient_nothing_of_the_session_before_counts() -> None:
     client = Client(machine("trusted", Limits(errors=3, long_lines=2)))
     for _ in range(3):

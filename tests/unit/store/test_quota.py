@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailward.access.imap.carrying import key_of_moved
 from mailward.app.moving.source import key_of
@@ -13,6 +15,7 @@ from mailward.store.account import EmbeddedAccount
 from mailward.store.base import Quota
 from mailward.store.embedded import EmbeddedStore
 from mailward.store.ops import Append, Copy, Expunge
+from mailward.store.quota import has_room
 from mailward.store.refusals import OverQuota
 from support.storecheck import RECEIVED_AT
 from support.stores import ALICE, NoHints, append
@@ -111,13 +114,26 @@ def test_a_limit_below_what_there_is_takes_nothing_away_and_lets_nothing_in(tmp_
     assert store.quota().octets == 900
 
 
-def test_there_is_room_for_just_what_a_delivery_would_store(tmp_path: Path) -> None:
+LIMIT, STEP = 100_000, 1000
+
+
+@given(st.integers(0, LIMIT // STEP * 11 // 10 - 1), st.integers(1, STEP), st.integers(0, LIMIT * 2))
+def test_t_relay_18_what_strangers_hear_of_room_tells_no_single_octet(steps: int, more: int, octets: int) -> None:
+    """T-RELAY-18: whatever SIZE is asked, all that an account may hold within a step of its limit is answered the same."""
+    held, other = (Quota(steps * STEP + within, 7, MailLimits(octets=LIMIT)) for within in (more, STEP))
+    assert has_room(held, octets) is has_room(other, octets)
+    left = LIMIT * 11 // 10 - held.octets
+    assert not has_room(held, octets) or octets <= left, "nothing is let in that delivery would not store"
+    assert has_room(held, octets) or octets + 2 * STEP > left, "and little is refused that it would"
+
+
+def test_there_is_room_for_what_a_delivery_would_store(tmp_path: Path) -> None:
     limited = Limited(tmp_path, MailLimits(octets=1000, messages=3))
     assert limited.store.has_room(ALICE, 1100) and not limited.store.has_room(ALICE, 1101)
     assert not (tmp_path / ALICE).exists(), "asking makes no account"
     store = limited.open()
     inbox = store.mailbox("INBOX").id
-    for number, octets in enumerate((600, 499, 1)):
+    for number, octets in enumerate((600, 490, 10)):
         assert limited.store.has_room(ALICE, octets)
         store.apply([append(inbox, b"x" * octets, f"q{number}:0")])
     assert store.quota() == Quota(1100, 3, limited.limits)

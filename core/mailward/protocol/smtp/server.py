@@ -168,6 +168,8 @@ class SmtpServer(SessionCommands):
             case RcptAsked() if answer.is_positive:
                 self._move(State.RCPT)
                 self._recipients += 1
+            case RcptAsked() if answer.code < 500 and answer.enhanced == replies.MAILBOX_FULL.enhanced:
+                self._note_full_mailbox()
             case DataAsked():
                 return self._begin_content(event, answer)
             case MessageAsked():

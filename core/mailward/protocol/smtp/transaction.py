@@ -47,6 +47,7 @@ class MailTransactions(Dialogue):
         self._chunk = (0, False)  # what the last BDAT said: octets, whether it is the last
         self._skipped_octets = 0
         self._recipients = 0
+        self._heard_of_full = False
         self._smtputf8 = self._is_binary = False
 
     @property
@@ -113,6 +114,14 @@ class MailTransactions(Dialogue):
 
     # --- decisions ---
 
+    def _note_full_mailbox(self) -> None:
+        """An error, once a transaction: who asks after room begins anew for each SIZE (T-RELAY-18), and a message for many may
+        find several mailboxes full. By LMTP the servers that relay to us ask, for others.
+        """
+        if not (self._heard_of_full or self._lmtp):
+            self._heard_of_full = True
+            self._errors += 1
+
     def _begin_content(self, event: DataAsked, answer: Reply) -> list[Event]:
         """DATA, or the first BDAT, was decided."""
         if not event.chunked:
@@ -164,6 +173,7 @@ class MailTransactions(Dialogue):
         self._move(State.GREETED)
         self._content = self._chunks = None
         self._recipients = 0
+        self._heard_of_full = False
         self._smtputf8 = self._is_binary = False
 
     # --- content ---
