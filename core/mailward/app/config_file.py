@@ -66,7 +66,7 @@ def find_config(given: Path | None) -> Path:
     if named:
         if Path(named).is_file():
             return Path(named).resolve()
-        raise ConfigError(f"$MAILWARD_CONFIG names {named}, which does not exist")
+        raise ConfigError(f"-c before the command, or $MAILWARD_CONFIG, names {named}, which does not exist")
     for candidate in (Path("mailward.yaml"), Path("run/mailward.yaml"), Path("/etc/mailward/mailward.yaml")):
         if candidate.is_file():
             return candidate.resolve()

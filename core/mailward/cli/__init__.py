@@ -104,9 +104,8 @@ def _options(
     ] = None,
 ) -> None:
     configure_logs(serving=False)
-    if config is not None:
-        found = import_module("mailward.app.config_file").find_config(config)  # slow to import, and --version needs nothing of it
-        os.environ["MAILWARD_CONFIG"] = str(found)
+    if config is not None:  # whether there is such a file, the command asks that needs one
+        os.environ["MAILWARD_CONFIG"] = str(config)
 
 
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

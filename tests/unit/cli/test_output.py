@@ -47,7 +47,8 @@ def test_the_configuration_can_be_named_before_the_command_and_counts_less_there
     assert "first.yaml" in run(tmp_path, "--config", "first.yaml", "account", "list", code=78)
     said = run(tmp_path, "--config", "first.yaml", "account", "list", "-c", "second.yaml", code=78)
     assert "second.yaml" in said and "first.yaml" not in said
-    assert "no configuration file nowhere.yaml" in run(tmp_path, "--config", "nowhere.yaml", "account", "list", code=78)
+    assert "names nowhere.yaml, which does not exist" in run(tmp_path, "--config", "nowhere.yaml", "account", "list", code=78)
+    assert "Set up a server" in run(tmp_path, "--config", "nowhere.yaml", "quickstart", "--help", code=0)
 
 
 def test_commands_print_through_the_module_that_cleans() -> None:
