@@ -81,13 +81,14 @@ def test_a_pop3_session_tells_what_was_retrieved_and_deleted(running: Server) ->
 
 
 def test_t_auth_11_a_refused_login_names_an_account_of_ours_and_nothing_else_that_was_typed(running: Server) -> None:
-    for name in (running.demo, "hunter2"):
+    for name in (running.demo, running.demo.upper(), "hunter2"):
         pop = poplib.POP3_SSL("127.0.0.1", running.port("pop3s"), context=running.tls(), timeout=60)
         pop.user(name)
         with pytest.raises(poplib.error_proto):
             pop.pass_("hunter3")
         pop.close()
-    ours, nobody = _events(running, "login refused")[-2:]
+    ours, capitals, nobody = _events(running, "login refused")[-3:]
     assert (ours["user"], ours["peer"], ours["protocol"], ours["tls"]) == (running.demo, "127.0.0.1", "pop3", "TLSv1.3")
+    assert (capitals["user"], capitals["account"]) == (running.demo.upper(), ours["account"]), "found by its account"
     assert (nobody["user"], nobody["account"]) == ("", "")
     assert "hunter" not in running.log_octets().decode()
