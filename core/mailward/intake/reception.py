@@ -198,7 +198,6 @@ class Reception:
         if identity is not None:
             self._given_groups = identity.groups
             self.session = replace(self.session, identity=identity)
-            self._log("logged in", account=identity.account, user=identity.user)
         return answer
 
     async def _mail(self, event: MailAsked) -> Reply:
