@@ -10,6 +10,7 @@ from mailward.directory import Directory
 from mailward.formats.address import parse_mailbox
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore
+from mailward.store.flags import names_of
 from mailward.store.ops import Append, CreateMailbox, SetRights
 from mailward.store.refusals import NoSuchMailbox
 from support.imap import PASSWORD, Client, Office
@@ -73,6 +74,4 @@ def work(town: Town, rights: str = "", *, to: str = "bob", mailbox: str = "Work"
 def flags_of(town: Town, name: str, mailbox: str) -> list[frozenset[str]]:
     store = town.store(name)
     view = store.view(store.mailbox(mailbox).id)
-    names = {1 << bit: flag for bit, flag in enumerate(("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"))}
-    names |= {1 << bit: flag for bit, flag in enumerate(view.keywords, 8)}
-    return [frozenset(flag for bit, flag in names.items() if value & bit) for value in view.flags]
+    return [frozenset(names_of(value, view.keywords)) for value in view.flags]
