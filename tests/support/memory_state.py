@@ -5,13 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailward.model.ids import MailboxId
-from mailward.store.base import (
-    FIRST_KEYWORD_BIT,
-    SYSTEM_FLAGS,
-)
-from mailward.store.refusals import (
-    NoSuchMailbox,
-)
+from mailward.store.base import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
+from mailward.store.refusals import NoSuchMailbox
 
 
 @dataclass

@@ -33,15 +33,8 @@ from mailward.store.base import (
 )
 from mailward.store.mailboxes import DEFAULT_MAILBOXES
 from mailward.store.names import normalise_name
-from mailward.store.ops import (
-    CreateMailbox,
-    Op,
-    OpResult,
-    Subscribe,
-)
-from mailward.store.refusals import (
-    NoSuchMailbox,
-)
+from mailward.store.ops import CreateMailbox, Op, OpResult, Subscribe
+from mailward.store.refusals import NoSuchMailbox
 from mailward.store.rendered import render
 from support.memory_state import Box, State, box_of, put_back
 from support.memory_steps import Steps
