@@ -21,6 +21,8 @@ from support.storecheck import RECEIVED_AT
 from support.stores import NoHints
 
 PASSWORD = "secret word"
+FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
+"""Messages."""
 
 
 def one_password(name: str) -> tuple[AccountId, str]:

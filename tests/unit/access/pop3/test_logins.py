@@ -7,9 +7,7 @@ from pathlib import Path
 from mailward.access.pop3.leases import Leases
 from mailward.disk import Disk
 from mailward.model.ids import AccountId
-from support.pop3 import PASSWORD, Client, Office
-
-FIVE = [b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(1, 6)]
+from support.pop3 import FIVE, PASSWORD, Client, Office
 
 
 async def test_t_pop_04_nothing_tells_whether_a_name_is_known(office: Office) -> None:
