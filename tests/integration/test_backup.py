@@ -152,6 +152,35 @@ def test_what_is_missing_comes_back_while_the_server_runs_and_nothing_else(targe
     assert not (target.folder / "data/beside/copy").exists()
 
 
+def damage(target: Server, subject: str) -> None:
+    """Two octets of a message, as a medium does it."""
+    (pack,) = target.folder.glob("data/accounts/*/packs/*.pack")
+    with pack.open("r+b") as opened:
+        opened.seek(pack.read_bytes().index(f"Subject: {subject}".encode()) + 9)
+        opened.write(b"\0\0")
+
+
+def test_t_q_13_a_damaged_message_is_whole_again_from_a_backup_while_the_server_runs(target: Server) -> None:
+    append(target, "one", "two")
+    backup(target)
+    before = state(target)
+    damage(target, "two")
+    found = target.run("store", "check", check=False)
+    restore = f"mailward restore FOLDER --account {DEMO} --missing"
+    assert found.returncode == 1 and restore in " ".join(found.stdout.split())
+    with target.imap() as client:
+        client.select("INBOX")
+        assert client.fetch("2", "BODY.PEEK[]")[0] == "NO"
+    done = target.run(*(word.replace("FOLDER", str(place(target))) for word in restore.split()[1:]))
+    assert "1 damaged message made whole in place" in done.stdout
+    assert state(target) == before and subjects(target) == {"one", "two"}
+    assert "no problems" in target.run("store", "check").stdout
+    append(target, "three")
+    damage(target, "three")
+    left = target.run("restore", str(place(target)), "--account", DEMO, "--missing", check=False)
+    assert left.returncode == 2 and "INBOX UID 3 is damaged, and not sound in this snapshot" in " ".join(left.stdout.split())
+
+
 def test_what_a_backup_has_brought_again_is_not_undeleted_beside_it(target: Server) -> None:
     append(target, "one", "two", "three")
     backup(target)
@@ -291,6 +320,8 @@ def test_the_page_on_backups_works_as_printed(target: Server, tmp_path: Path) ->
     assert "1 accounts" in reader.types("backup --to /srv/backup --account")
     assert "0 messages" in reader.types("restore /srv/backup --account alice@example.org --missing")
     assert "1 messages" in reader.types("restore /srv/backup --account alice@example.org --into Restored")
+    assert "no problems" in reader.types("store check")
+    assert "0 messages" in reader.types("restore /srv/backup --account alice@example.org --missing")
     target.stop()
     assert "set aside" not in reader.types("restore")
     target.start()

@@ -34,6 +34,7 @@ from mailward.directory import Account
 from mailward.formats.text import one_line
 from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore, MailboxInfo
+from mailward.store.mending import Mended
 from mailward.store.ops import CreateMailbox, Subscribe
 from mailward.store.refusals import NoSuchMailbox, StoreRefusal
 
@@ -85,7 +86,10 @@ def restore_command(
         ),
     ] = None,
     missing: Annotated[
-        bool, typer.Option("--missing", help="Bring only messages that the account does not have any more, in no mailbox.")
+        bool,
+        typer.Option(
+            "--missing", help="Bring only messages that the account does not have any more, and make damaged ones whole."
+        ),
     ] = False,
     mailbox: Annotated[
         list[str] | None,
@@ -100,7 +104,8 @@ def restore_command(
     """Put back a snapshot: everything, or the mail of one account.
 
     With --into or --missing mail of an account comes beside what is there, under new UIDs, while the server runs. Without them
-    it takes the place of what is there, and the server must be stopped.
+    it takes the place of what is there, and the server must be stopped. With --missing a message that is there and damaged
+    (mailward store check) gets its octets back, too, and keeps its UID and flags.
 
     What was there is set aside in the data folder and named in the answer. Mailboxes that may have changed since the snapshot
     get a new UIDVALIDITY: mail programs download them anew. The configuration is not touched; its files are in the snapshot's
@@ -183,7 +188,7 @@ def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, *, as_json: bool)
     whose = _whose(settings, snapshot, wish)
     owner = _owner(settings, snapshot, wish, whose)
     found: list[Brought] = []
-    stopped = ""
+    stopped, mended = "", Mended(0, ())
     with (
         refusals_told(),
         mail_of(settings, snapshot, whose) as kept,
@@ -193,12 +198,14 @@ def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, *, as_json: bool)
         store = stores.open(owner.id)
         try:
             below = None if wish.into is None else _made(store, wish.into)
+            if wish.missing:
+                mended = store.mend_from(kept)
             source = SnapshotSource(kept, whose, wish.mailboxes, below, store if wish.missing else None)
             for one in Move(source, store, progress).run():
                 found.append(one)
         except StoreRefusal as refusal:
             stopped = str(refusal)
-    _tell_beside(snapshot, owner, found, stopped, as_json=as_json)
+    _tell_beside(snapshot, owner, found, mended, stopped, as_json=as_json)
 
 
 def _made(store: AccountStore, name: str) -> MailboxInfo:
@@ -209,12 +216,18 @@ def _made(store: AccountStore, name: str) -> MailboxInfo:
         return store.mailbox(name)
 
 
-def _tell_beside(snapshot: Snapshot, target: Account, found: Sequence[Brought], stopped: str, *, as_json: bool) -> None:
-    problems = [problem for one in found for problem in one.problems]
+def _tell_beside(
+    snapshot: Snapshot, target: Account, found: Sequence[Brought], mended: Mended, stopped: str, *, as_json: bool
+) -> None:
+    problems = [
+        f"{place} is damaged, and not sound in this snapshot; an earlier one may have it (--snapshot)" for place in mended.left
+    ]
+    problems += [problem for one in found for problem in one.problems]
     rows = [("FROM", "TO", "MESSAGES", "KNOWN", "BROUGHT")]
     rows += [(one_line(one.place), one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}") for one in found]
     lines = [table(rows)] if found else []
     lines.append(f"{sum(one.brought for one in found):,} messages of {snapshot.path} brought for {target.address}")
+    lines += [f"{number_of('damaged message', mended.messages)} made whole in place"] if mended.messages else []
     lines += [f"  {one_line(problem)}" for problem in problems]
     if stopped:
         lines.append(f"stopped: {one_line(stopped)}")
@@ -225,6 +238,7 @@ def _tell_beside(snapshot: Snapshot, target: Account, found: Sequence[Brought], 
             {"from": one.place, "to": one.name, "messages": one.there, "known": one.known, "brought": one.brought}
             for one in found
         ],
+        "mended": mended.messages,
         "problems": problems,
         "stopped": stopped,
     }

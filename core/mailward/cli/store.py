@@ -42,7 +42,8 @@ def check_command(
     Database, counters, references and packs (the files that hold the mail) are checked. While an account is read its new
     mail waits. With --repair a database that is lost or damaged is made anew: from its own rows, where all can be read, else
     from the packs, with the mailboxes, flags and dates that messages had when they came; mail programs then fetch everything
-    again. Nothing is deleted; a damaged database is kept beside.
+    again. Nothing is deleted; a damaged database is kept beside. A message whose record is damaged comes from a backup
+    (mailward restore FOLDER --account ADDRESS --missing), while the server runs.
 
     Ends with code 1 when something is wrong that is not mended.
 
@@ -121,4 +122,9 @@ def _lines(reports: dict[str, Report]) -> list[str]:
         lines += [f"  {problem}" for problem in report.problems]
         lines += [f"  mended: {done}" for done in report.done]
         lines += [f"  not mended: {left}" for left in report.left if report.done]
+        if report.left:
+            lines.append(
+                f"  damaged messages are made whole from a backup by: mailward restore FOLDER --account {name} --missing"
+            )
+            lines += [] if report.done else [f"  what can be worked out anew, by: mailward store check {name} --repair"]
     return lines or ["no accounts"]

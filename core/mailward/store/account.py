@@ -35,6 +35,7 @@ from mailward.store.batch import Request, run_batch
 from mailward.store.groupcommit import GroupCommit
 from mailward.store.index import Index
 from mailward.store.mailboxes import is_level, make_account
+from mailward.store.mending import Mended, mend
 from mailward.store.names import normalise_name
 from mailward.store.ops import Append, Op, OpResult, SetRights
 from mailward.store.packs import Locator, Packs
@@ -302,6 +303,10 @@ class EmbeddedAccount:
         """These numbers were given by what was here before; it gives higher ones. Raises StorageError."""
         with self._index.writing() as connection, transaction(connection):
             given.pass_over(connection)
+
+    def mend_from(self, kept: "EmbeddedAccount") -> Mended:
+        """Make damaged messages whole, from a copy of this account. Raises StorageError."""
+        return mend(self._index, self._packs, kept._index, kept._packs)
 
     def rest(self) -> None:
         """Close idle connections and files; they are opened again when needed."""

@@ -1,16 +1,17 @@
-"""Packs of which most is dead: what lives is copied to the pack written now, and the pack goes a round of tidying later.
+"""Packs of which most is dead: what lives is written anew, to the pack of now, and the old pack goes a round of tidying later.
 
 The copies are synced before the rows point to them, so a crash leaves a message in its old place or in both. Rescue fields are
 written anew, with the mailbox and the flags of the day. What cannot be read stays where it is.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from mailward.database import transaction
+from mailward.formats.octets import Octets
 from mailward.model.errors import StorageError
 from mailward.model.ids import MailboxId
 from mailward.store.blocks import Blocks
@@ -35,8 +36,8 @@ _MESSAGES = """
 """
 
 
-class _Row(NamedTuple):
-    """A message of a pack that is compacted; what has been expunged is in no mailbox."""
+class Row(NamedTuple):
+    """A message of a pack; what has been expunged is in no mailbox."""
 
     message: int
     offset: int
@@ -48,19 +49,28 @@ class _Row(NamedTuple):
     mailbox: MailboxId
     uid: int
 
+    def locator(self, pack: int) -> Locator:
+        return Locator(pack, self.offset, self.record, self.size_octets)
+
 
 def compact(connection: sqlite3.Connection, packs: Packs) -> None:
     """Under the account's lock. Full packs that are dead for more than a half, a few of them at a time."""
     live = connection.execute(_LIVE, (HEADER_OCTETS,)).fetchall()
     wasteful = [pack for pack, octets in live if 2 * octets < packs.size(pack)]
     for pack in wasteful[:_MOST_PACKS]:
-        for messages in _in_portions([_Row._make(row) for row in connection.execute(_MESSAGES, (pack,))]):
-            _move(connection, packs, pack, messages)
+        for rows in in_portions(rows_of(connection, pack)):
+            with transaction(connection):
+                rewrite(connection, packs, pack, rows, packs.many([row.locator(pack) for row in rows]))
 
 
-def _in_portions(messages: list[_Row]) -> Iterator[list[_Row]]:
+def rows_of(connection: sqlite3.Connection, pack: int) -> list[Row]:
+    """All messages of the pack."""
+    return [Row._make(row) for row in connection.execute(_MESSAGES, (pack,))]
+
+
+def in_portions(messages: Sequence[Row]) -> Iterator[list[Row]]:
     """So many as are held in memory at once."""
-    portion: list[_Row] = []
+    portion: list[Row] = []
     octets = 0
     for row in messages:
         if portion and octets + row.size_octets > _TOGETHER_OCTETS:
@@ -72,22 +82,24 @@ def _in_portions(messages: list[_Row]) -> Iterator[list[_Row]]:
         yield portion
 
 
-def _move(connection: sqlite3.Connection, packs: Packs, pack: int, messages: list[_Row]) -> None:
-    with transaction(connection):
-        found = packs.many([Locator(pack, row.offset, row.record, row.size_octets) for row in messages])
-        blocks = Blocks(connection)
-        moved: list[tuple[int, Record]] = []
-        for row, octets in zip(messages, found, strict=True):
-            if isinstance(octets, StorageError):
-                _log.error("unreadable message", message=row.message, error=str(octets))
-                continue
-            bits = blocks.flags(row.mailbox, (row.uid,))[row.uid] if row.uid else 0
-            flags = names_of(bits, row.keywords.split())
-            moved.append((row.message, Record(row.record, bytes(octets), row.internal_date, row.mailbox_name, flags)))
-        locators = append_records(connection, packs, [record for _, record in moved])
-        for (message, _), locator in zip(moved, locators, strict=True):
-            connection.execute(
-                "UPDATE message SET pack = ?, pack_offset = ? WHERE id = ?", (locator.pack, locator.offset, message)
-            )
-            count_in(connection, locator.pack, 1)
-        count_in(connection, pack, -len(moved))
+def rewrite(
+    connection: sqlite3.Connection, packs: Packs, pack: int, rows: Sequence[Row], found: Iterable[Octets | StorageError]
+) -> None:
+    """Give messages of a pack new records. found: the octets of each, or why there are none: then it stays where it is.
+
+    Within a transaction, under the account's lock.
+    """
+    blocks = Blocks(connection)
+    moved: list[tuple[int, Record]] = []
+    for row, octets in zip(rows, found, strict=True):
+        if isinstance(octets, StorageError):
+            _log.error("unreadable message", message=row.message, error=str(octets))
+            continue
+        bits = blocks.flags(row.mailbox, (row.uid,))[row.uid] if row.uid else 0
+        flags = names_of(bits, row.keywords.split())
+        moved.append((row.message, Record(row.record, bytes(octets), row.internal_date, row.mailbox_name, flags)))
+    locators = append_records(connection, packs, [record for _, record in moved])
+    for (message, _), locator in zip(moved, locators, strict=True):
+        connection.execute("UPDATE message SET pack = ?, pack_offset = ? WHERE id = ?", (locator.pack, locator.offset, message))
+        count_in(connection, locator.pack, 1)
+    count_in(connection, pack, -len(moved))

@@ -18,6 +18,7 @@ from mailward.disk import Disk
 from mailward.formats.mailbox_names import SEPARATOR
 from mailward.model.errors import StorageError
 from mailward.model.ids import AccountId
+from mailward.store.account import EmbeddedAccount
 from mailward.store.base import AccountStore, MailboxInfo, MailboxView
 from mailward.store.changes import Hints
 from mailward.store.embedded import EmbeddedStore
@@ -28,7 +29,7 @@ BESIDE = "beside"
 
 
 @contextmanager
-def mail_of(config: Config, snapshot: Snapshot, account: AccountId) -> Iterator[AccountStore]:
+def mail_of(config: Config, snapshot: Snapshot, account: AccountId) -> Iterator[EmbeddedAccount]:
     """The mail of an account as the snapshot has it. Raises BackupError, Busy where another is being read, StorageError, OSError.
 
     It is read from a copy, since a store that is opened writes into its files.
