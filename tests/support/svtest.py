@@ -5,7 +5,7 @@ goes into folders and into an outbox of this run. Settings of Dovecot mean somet
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -72,8 +72,8 @@ class _Outside(Nothing):
     def has_list(self, name: str) -> bool:
         return name in self.lists
 
-    def is_listed(self, name: str, value: str) -> bool:
-        return value in self.lists[name]
+    def first_listed(self, names: Sequence[str], values: Sequence[str]) -> str | None:
+        return next((value for value in values if any(value in self.lists[name] for name in names)), None)
 
     def listed_addresses(self, name: str, most: int) -> list[str]:
         return sorted(self.lists[name])[:most]

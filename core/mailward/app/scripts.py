@@ -48,20 +48,20 @@ def rehearsal(config: Config, account: Account, store: AccountStore, text: bytes
     """
     with closing(Directory(config.directory_file)) as directory:
         addresses = directory.addresses_of(account.id)
-    lists = script_lists(config)
     script, view, now = compile_script(text, LANGUAGE), store.view(store.mailbox(mailbox).id), datetime.now(UTC)
     newest = list(zip(view.uids, view.messages, strict=True))[: -most - 1 : -1]
-    for uid, message in newest:
-        read = MessageView(store.octets(message))
-        path = read.field("Return-Path")
-        reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
-        world = world_of(reverse_path, str(account.address), addresses, outside_of(store, now, lists))
-        outcome = evaluate(script, read, world)
-        if path is None:
-            outcome = _of_unknown_sender(outcome)
-        filed = [action for action in outcome.actions if isinstance(action, FileInto) and not action.creates]
-        missing = frozenset(action.mailbox for action in filed if not world.outside.mailbox_exists(action.mailbox))
-        yield Rehearsed(uid, read.subject, outcome, missing)
+    with outside_of(store, now, script_lists(config)) as outside:
+        for uid, message in newest:
+            read = MessageView(store.octets(message))
+            path = read.field("Return-Path")
+            reverse_path = "" if path is None else path.value.decode("utf-8", "replace").strip(" \t<>")
+            world = world_of(reverse_path, str(account.address), addresses, outside)
+            outcome = evaluate(script, read, world)
+            if path is None:
+                outcome = _of_unknown_sender(outcome)
+            filed = [action for action in outcome.actions if isinstance(action, FileInto) and not action.creates]
+            missing = frozenset(action.mailbox for action in filed if not outside.mailbox_exists(action.mailbox))
+            yield Rehearsed(uid, read.subject, outcome, missing)
 
 
 def _of_unknown_sender(outcome: Outcome) -> Outcome:

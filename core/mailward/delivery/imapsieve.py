@@ -242,9 +242,9 @@ class ImapScripts:
             "imap.mailbox": event.mailbox_name,
             "imap.changedflags": " ".join(event.changed_flags),
         }
-        outside = outside_of(met.store, self._clock.now(), self._lists)
-        world = World(owner=Owner(met.addresses), outside=outside, environment=environment, flags=met.flags)
-        return evaluate(script, met.view, world, IMAP_LANGUAGE)
+        with outside_of(met.store, self._clock.now(), self._lists) as outside:
+            world = World(owner=Owner(met.addresses), outside=outside, environment=environment, flags=met.flags)
+            return evaluate(script, met.view, world, IMAP_LANGUAGE)
 
     def _carry_out(self, met: Met, outcome: Outcome) -> bool:
         """Whether all of it could be done; if not, the message stays. Raises StoreRefusal, StorageError."""

@@ -1,12 +1,13 @@
 """What does an account's script meet when it is run, at delivery and in a rehearsal?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 
 from mailward import __version__
 from mailward.delivery.mda import Copy
-from mailward.delivery.script_lists import ScriptLists
+from mailward.delivery.script_lists import AskedLists, ScriptLists
 from mailward.formats.address import parse_mailbox
 from mailward.formats.domains import AddressSyntaxError
 from mailward.model.address import NULL_REVERSE_PATH, Address, ForwardPath, ReversePath
@@ -27,7 +28,7 @@ class _Outside:
     """`sieve.world.Outside` of one account. at: in the zone of the owner, which is this machine's."""
 
     def __init__(
-        self, store: AccountStore, at: datetime, lists: ScriptLists | None, is_marked: Callable[[str], bool] | None
+        self, store: AccountStore, at: datetime, lists: AskedLists | None, is_marked: Callable[[str], bool] | None
     ) -> None:
         self._store = store
         self._at = at
@@ -56,11 +57,11 @@ class _Outside:
     def has_list(self, name: str) -> bool:
         return self._lists is not None and self._lists.has(name)
 
-    def is_listed(self, name: str, value: str) -> bool:
-        return self._lists is not None and self._lists.holds(name, value, self._at)
+    def first_listed(self, names: Sequence[str], values: Sequence[str]) -> str | None:
+        return None if self._lists is None else self._lists.first_held(names, values)
 
     def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
-        return None if self._lists is None else self._lists.addresses(name, most, self._at)
+        return None if self._lists is None else self._lists.addresses(name, most)
 
     def script(self, location: Location, name: str) -> bytes | None:
         """There are no scripts of everybody's."""
@@ -82,11 +83,15 @@ class _Outside:
             return None
 
 
+@contextmanager
 def outside_of(
     store: AccountStore, at: datetime, lists: ScriptLists | None, is_marked: Callable[[str], bool] | None = None
-) -> Outside:
-    """store: of the script's owner. at: aware. lists: None for none. is_marked: what earlier runs noted, None for nothing."""
-    return _Outside(store, at.astimezone(), lists, is_marked)
+) -> Iterator[Outside]:
+    """For one run, or several at one moment. store: of the script's owner. at: aware. lists: None for none. is_marked: what
+    earlier runs noted, None for nothing.
+    """
+    with nullcontext() if lists is None else closing(lists.asked(at)) as asked:
+        yield _Outside(store, at.astimezone(), asked, is_marked)
 
 
 def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address], outside: Outside) -> World:
@@ -99,18 +104,11 @@ def world_of(reverse_path: str, forward_path: str, addresses: Sequence[Address],
     return World(envelope, Owner(tuple(addresses)), outside, environment)
 
 
-def delivery_world(
-    copy: Copy,
-    store: AccountStore,
-    addresses: Sequence[Address],
-    at: datetime,
-    lists: ScriptLists | None,
-    is_marked: Callable[[str], bool] | None,
-) -> World:
+def delivery_world(copy: Copy, addresses: Sequence[Address], outside: Outside) -> World:
     """As `world_of`, with all that is known of a delivery: who submitted it, from where it came, and how it was judged."""
     item, recipient = copy.item, copy.recipient
     paths = item.reverse_path_of(copy.index), recipient.asked or recipient.forward_path
-    world = world_of(*paths, addresses, outside_of(store, at, lists, is_marked))
+    world = world_of(*paths, addresses, outside)
     peer = item.decision.session.get("peer.ip", "")
     return replace(
         world,

@@ -18,7 +18,7 @@ from mailward.delivery.filing import Filing, Filings
 from mailward.delivery.mda import Copy
 from mailward.delivery.script_lists import ScriptLists
 from mailward.delivery.script_time import PROCESSOR_S_PER_HOUR, ScriptTime
-from mailward.delivery.script_world import delivery_world
+from mailward.delivery.script_world import delivery_world, outside_of
 from mailward.delivery.sorting import ForQueue, Sorted, Unwanted
 from mailward.formats.message import MessageView
 from mailward.formats.text import one_line
@@ -202,8 +202,8 @@ class Scripted:
         if sender is None and script.extensions & _REMEMBERING:
             return ForQueue()
         is_marked = None if sender is None else partial(sender.is_marked, met)
-        world = delivery_world(met.copy, met.store, addresses, self._clock.now(), self._lists, is_marked)
-        return evaluate(script, met.message, world)
+        with outside_of(met.store, self._clock.now(), self._lists, is_marked) as outside:
+            return evaluate(script, met.message, delivery_world(met.copy, addresses, outside))
 
 
 def _kept(problem: Problem) -> Outcome:

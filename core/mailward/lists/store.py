@@ -1,6 +1,7 @@
 """The embedded store of lists, one SQLite file. Policies read it whole when it has changed; commands write it.
 
-It is opened for each call: policies are loaded before the server's processes are forked, and a connection does not survive that.
+It is opened for each call, or for the questions of one run of a script: policies are loaded before the server's processes are
+forked, and a connection does not survive that.
 Reading opens nothing that is not there, so a server without such lists has no file.
 """
 
@@ -15,8 +16,9 @@ from typing import Literal, cast
 
 from mailward.database import Database, log_of
 from mailward.lists.entries import Change, Changed, KeptEntry, ListError, Remark
+from mailward.lists.questions import ListQuestions
 from mailward.model.errors import StorageError
-from mailward.policy.entries import ListType, entries_holding
+from mailward.policy.entries import ListType
 from mailward.policy.lists import KeptEntries
 
 MOST_ENTRIES = 1_000_000
@@ -102,18 +104,9 @@ class ListStore:
             row = None if connection is None else connection.execute(asked, (name, value, now.timestamp())).fetchone()
         return None if row is None else KeptEntry(*_told(row))
 
-    def holds(self, name: str, values: Iterable[str], now: datetime) -> bool:
-        """Is any of these values on the list, as conditions of policies ask it? An entry itself is.
-
-        Nothing is on a list that is not there.
-        """
-        asked = "SELECT 1 FROM entry WHERE list = ? AND value = ? AND expires_at > ?"
-        with self._reading() as connection:
-            if connection is None:
-                return False
-            row = connection.execute("SELECT type FROM list WHERE name = ?", (name,)).fetchone()
-            wanted = (entry for value in values if row for entry in entries_holding(cast(ListType, row[0]), value))
-            return any(connection.execute(asked, (name, entry, now.timestamp())).fetchone() for entry in wanted)
+    def questions(self, at: datetime) -> ListQuestions:
+        """What is on the lists then, over one connection, which is closed by whoever asks."""
+        return ListQuestions(self._opened, at)
 
     def changes(self, name: str, limit: int) -> tuple[Change, ...]:
         """The newest first."""
@@ -174,14 +167,12 @@ class ListStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """None where there is no file, and never was since this object is there."""
-        if not self._path.exists():
-            if self._was_there:
-                raise StorageError(f"{self._path} is gone")
+        """None where there are no lists."""
+        opened = self._opened()
+        if opened is None:
             yield None
             return
-        self._was_there = True
-        with closing(self._open()) as database, database.read() as connection:
+        with closing(opened) as database, database.read() as connection:
             yield connection
 
     @contextmanager
@@ -192,6 +183,15 @@ class ListStore:
             connection.execute("DELETE FROM entry WHERE expires_at <= ?", (now,))
             connection.execute("DELETE FROM change WHERE changed_at < ? AND expires_at < ?", (now - CHANGES_KEPT_S, now))
             yield connection
+
+    def _opened(self) -> Database | None:
+        """None where there is no file, and never was since this object is there."""
+        if not self._path.exists():
+            if self._was_there:
+                raise StorageError(f"{self._path} is gone")
+            return None
+        self._was_there = True
+        return self._open()
 
     def _open(self) -> Database:
         return Database(self._path, schema=_SCHEMA, version=1)

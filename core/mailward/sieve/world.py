@@ -58,8 +58,8 @@ class Outside(Protocol):
     def has_list(self, name: str) -> bool:
         """Whether scripts may ask for this list, by its URI in the form of `lists.list_name` (RFC 6134)."""
 
-    def is_listed(self, name: str, value: str) -> bool:
-        """Whether a value is on a list that there is."""
+    def first_listed(self, names: Sequence[str], values: Sequence[str]) -> str | None:
+        """The first of the values that is on any of these lists, which there are; None where none is."""
 
     def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
         """Of a list that there is, so many at most; None where it has something else on it."""
@@ -98,8 +98,8 @@ class Nothing:
     def has_list(self, name: str) -> bool:
         return False
 
-    def is_listed(self, name: str, value: str) -> bool:
-        return False
+    def first_listed(self, names: Sequence[str], values: Sequence[str]) -> str | None:
+        return None
 
     def listed_addresses(self, name: str, most: int) -> Sequence[str] | None:
         return None

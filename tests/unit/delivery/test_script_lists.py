@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mailward.database import Database
 from mailward.lists import Remark
+from mailward.lists import store as store_module
 from mailward.policy.entries import ListType
 from support.scripts import OCTETS, Place, to
 
@@ -62,6 +64,47 @@ async def test_t_imap_20_a_list_that_is_not_for_scripts_is_not_there(place: Plac
     assert not await filed(place, 'address :list "from" "tag:example.org,2026:secret"')
     assert len(place.contents("INBOX")) == 3  # both messages, and what the owner is told
     assert any(b"there is no list" in octets for octets in place.contents("INBOX"))
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every database that reads or writes lists."""
+    made: list[Path] = []
+
+    def database(path: Path, *, schema: str, version: int) -> Database:
+        made.append(path)
+        return Database(path, schema=schema, version=version)
+
+    monkeypatch.setattr(store_module, "Database", database)
+    return made
+
+
+@pytest.mark.parametrize("name", ["people", "words"])
+async def test_t_imap_20_t_dos_07_a_mail_to_thousands_gets_past_no_filter(place: Place, opened: list[Path], name: str) -> None:
+    """Looked up one by one, each with a connection of its own, they took more than all the time that a run has."""
+    put(place, name, "address" if name == "people" else "text", "b@example.net")
+    everybody = b",\r\n ".join(b"a%d@b.example" % number for number in range(1900))
+    place.script(f'require "extlists"; if not address :list ["to", "cc"] "tag:example.org,2026:{name}" {{ discard; }}')
+    opened.clear()
+    await place.deliver(b"From: a@example.net\r\nTo: %b\r\nCc: %b\r\n\r\nHi\r\n" % (everybody, everybody))
+    assert place.contents("INBOX") == []
+    assert len(opened) == 1
+
+
+async def test_t_imap_20_a_run_has_one_connection(place: Place, opened: list[Path]) -> None:
+    """The parts of a message are as many as a stranger likes."""
+    put(place, "words", "text", "second")
+    part = b"--b\r\nContent-Description: %b\r\n\r\n\r\n"
+    parts = b"".join(part % text for text in (b"first", b"\xff", b"second", b"third"))
+    tested = 'header :mime :list "content-description" "tag:example.org,2026:words"'
+    place.script(
+        'require ["extlists", "mime", "foreverypart", "fileinto", "variables", "encoded-character"];'
+        f'foreverypart {{ if {tested} {{ fileinto "Archive"; }} if string :list "${{hex:ff}}" "tag:example.org,2026:words" {{ stop; }} }}'
+    )
+    opened.clear()
+    await place.deliver(b"From: a@example.net\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n")
+    assert len(place.contents("Archive")) == 1
+    assert len(opened) == 1
 
 
 async def test_a_message_goes_once_to_each_on_a_list(place: Place) -> None:

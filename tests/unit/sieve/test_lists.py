@@ -1,6 +1,6 @@
 """Tests of externally stored lists; scripts are those of RFC 6134 where it has one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -19,12 +19,14 @@ BOOK = "urn:ietf:params:sieve:addrbook:default"
 class _Lists(Nothing):
     at: datetime = datetime(2011, 12, 26, tzinfo=UTC)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
 
     def has_list(self, name: str) -> bool:
         return name in self.lists
 
-    def is_listed(self, name: str, value: str) -> bool:
-        return value in self.lists[name]
+    def first_listed(self, names: Sequence[str], values: Sequence[str]) -> str | None:
+        self.asked.append((*values,))
+        return next((value for value in values if any(value in self.lists[name] for name in names)), None)
 
     def listed_addresses(self, name: str, most: int) -> tuple[str, ...] | None:
         return self.lists[name][:most] if "@" in "".join(self.lists[name]) or not self.lists[name] else None
@@ -99,9 +101,21 @@ def test_t_imap_20_a_list_that_cannot_be_used_keeps_the_message_and_is_told(comm
 
 
 def test_t_imap_20_questions_are_counted() -> None:
-    names = ", ".join(f'"{number}"' for number in range(20))
-    outcome = _run(f'if string :list [{names}] ":addrbook:default" {{ discard; }}', Limits(characters=100_000))
-    assert outcome.problem is not None and "looks through more than" in outcome.problem.text
+    for values in ("abcdefghijklmnopqrst", "ab"):  # the lookups, however short the values are, and the questions
+        script = "".join(f'if string :list [{", ".join(map(repr, values))}] ":addrbook:default" {{ discard; }}' for _ in range(4))
+        outcome = _run(script.replace("'", '"'), Limits(characters=75_000))
+        assert outcome.problem is not None and "looks through more than" in outcome.problem.text
+
+
+def test_t_imap_20_a_value_is_looked_up_once_and_many_together() -> None:
+    everybody = b", ".join(b"%d@x.example" % (number % 700) for number in range(1400))
+    message = b"To: %b\r\nCc: %b\r\n\r\n" % (everybody, everybody)
+    outside = _Lists(lists=LISTS)
+    asked = 'address :list ["to", "cc"] [":addrbook:default", ":addrbook:default", "tag:example.com,2011:nobody"]'
+    outcome = run_script(f"{REQUIRE} if {asked} {{ discard; }}", message, replace(WORLD, outside=outside))
+    assert outcome.problem is None
+    assert [value for values in outside.asked for value in values] == [f"{number}@x.example" for number in range(700)]
+    assert len(outside.asked) == 2
 
 
 @pytest.mark.parametrize(
