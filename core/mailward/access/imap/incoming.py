@@ -40,7 +40,7 @@ class Sender(Protocol):
 
 
 @dataclass(slots=True)
-class _Part:
+class _Underway:
     """What came for one command, which began then."""
 
     account: AccountId
@@ -55,7 +55,7 @@ class Incoming:
     def __init__(self, octets: int = PROCESS_OCTETS, now: Callable[[], float] = time.monotonic) -> None:
         self._most = octets
         self._now = now
-        self._parts: dict[Sender, _Part] = {}
+        self._underway: dict[Sender, _Underway] = {}
         self._all = 0
         self._of: Counter[AccountId] = Counter()
 
@@ -75,28 +75,28 @@ class Incoming:
             return False
         for other in others:
             other.give_up()
-        self._parts.setdefault(sender, _Part(account, self._now())).octets += octets
+        self._underway.setdefault(sender, _Underway(account, self._now())).octets += octets
         self._of[account] += octets
         self._all += octets
         return True
 
     def give_back(self, sender: Sender) -> None:
         """All that it has claimed."""
-        part = self._parts.pop(sender, None)
-        if part is not None:
-            self._all -= part.octets
-            self._of[part.account] -= part.octets
-            if not self._of[part.account]:
-                del self._of[part.account]
+        underway = self._underway.pop(sender, None)
+        if underway is not None:
+            self._all -= underway.octets
+            self._of[underway.account] -= underway.octets
+            if not self._of[underway.account]:
+                del self._of[underway.account]
 
     def _excess(self, octets: int, message_octets: int) -> int:
         """So many are too many."""
         return self._all + octets - max(self._most, message_octets)
 
-    def _slow(self) -> Iterator[tuple[Sender, _Part]]:
+    def _slow(self) -> Iterator[tuple[Sender, _Underway]]:
         """Those that have been under way for long; they are in the order in which they began."""
         until = self._now() - SLOW_S
-        return takewhile(lambda pair: pair[1].since < until, self._parts.items())
+        return takewhile(lambda pair: pair[1].since < until, self._underway.items())
 
     def _making_way(self, sender: Sender, excess: int) -> list[Sender] | None:
         """Who is to give up so that there is so much more room: slow ones, the largest first. None where that would not do.
@@ -106,12 +106,12 @@ class Incoming:
         found: list[Sender] = []
         if excess <= 0:
             return found
-        for other, part in sorted(self._slow(), key=lambda pair: pair[1].octets, reverse=True):
+        for other, underway in sorted(self._slow(), key=lambda pair: pair[1].octets, reverse=True):
             if other is sender:
                 break
             if other.is_sending:
                 found.append(other)
-                excess -= part.octets
+                excess -= underway.octets
                 if excess <= 0:
                     return found
         return None
