@@ -46,6 +46,8 @@ UNKNOWN_FLAGS = f"""
     WHERE flags & ~{_GIVEN}
 """  # noqa: S608 - our own words
 
+OTHER_SIZES = "common_field JOIN message ON message.id = message WHERE message_octets <> size_octets"
+
 FORGOTTEN = "message WHERE id NOT IN (SELECT message FROM entry) AND id NOT IN (SELECT message FROM expunged)"
 LOST = "expunged WHERE message NOT IN (SELECT id FROM message)"
 OF_NOWHERE = """
@@ -79,6 +81,7 @@ _ASSERTIONS = (
     ("a number of an email given twice", "(SELECT email FROM entry GROUP BY email HAVING count(*) > 1)"),
     ("a message without its header", "message WHERE id NOT IN (SELECT message FROM header)"),
     ("a message without its common fields", "message WHERE id NOT IN (SELECT message FROM common_field)"),
+    ("a message with the size of another among its common fields", OTHER_SIZES),
     ("a message of an unknown pack", "message WHERE pack NOT IN (SELECT id FROM pack)"),
     ("an expunged message that nobody would ever drop", FORGOTTEN),
     ("an expunged message that is not there", LOST),

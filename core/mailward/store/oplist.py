@@ -98,7 +98,7 @@ class OpList:
             ),
         )
         execute("INSERT INTO header VALUES (?, ?)", (message, rendered.headers))
-        execute("INSERT INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
+        execute("INSERT INTO common_field VALUES (?, ?, ?)", (message, rendered.common_fields, locator.size_octets))
         count_in(self.connection, locator.pack, 1)
         self.numbers.note_written(locator.size_octets + ROWS_OCTETS)
         self._insert(box, [(uid, bits, message, locator.size_octets, self.numbers.next_email(), self._unused(op.pop3_uidl))])

@@ -50,9 +50,10 @@ def _renew_one(connection: sqlite3.Connection, packs: Packs, message: int, inter
         _log.error("unreadable message", message=message, error=str(error))
         ids = array("Q", [locator.record]).tobytes()
         connection.execute("UPDATE message SET ids = ? WHERE id = ? AND ids = x''", (ids, message))
-        connection.execute("INSERT OR IGNORE INTO common_field VALUES (?, ?)", (message, UNKNOWN))
+        connection.execute("INSERT OR IGNORE INTO common_field VALUES (?, ?, ?)", (message, UNKNOWN, locator.size_octets))
         return ids
     connection.execute(_UPDATE, (*values_of(rendered), message))
     connection.execute("UPDATE header SET headers = ? WHERE message = ?", (rendered.headers, message))
-    connection.execute("INSERT OR REPLACE INTO common_field VALUES (?, ?)", (message, rendered.common_fields))
+    common_fields = (message, rendered.common_fields, locator.size_octets)
+    connection.execute("INSERT OR REPLACE INTO common_field VALUES (?, ?, ?)", common_fields)
     return rendered.ids

@@ -103,8 +103,11 @@ def _open(folder: Path) -> sqlite3.Connection:
 def _mend(connection: sqlite3.Connection, packs: Packs) -> None:
     """Work out anew what can be. Nothing is deleted but copies of what stands elsewhere, and what is noted of nothing."""
     with transaction(connection):
-        for table in ("header", "common_field"):
-            connection.execute(f"INSERT INTO {table} SELECT id, x'' FROM message WHERE id NOT IN (SELECT message FROM {table})")  # noqa: S608
+        for table, value in (("header", "x''"), ("common_field", "x'', size_octets")):
+            missing = f"message WHERE id NOT IN (SELECT message FROM {table})"  # noqa: S608 - our own words
+            connection.execute(f"INSERT INTO {table} SELECT id, {value} FROM {missing}")  # noqa: S608
+        sizes = f"SELECT id, common_fields, size_octets FROM {checking.OTHER_SIZES}"  # noqa: S608
+        connection.execute(f"INSERT OR REPLACE INTO common_field {sizes}")
         drop_damaged(connection)
         _mend_blocks(connection)
         for mailbox, _, *counters in connection.execute(checking.COUNTERS).fetchall():

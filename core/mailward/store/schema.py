@@ -21,8 +21,11 @@ CREATE TABLE thread_id (id INTEGER PRIMARY KEY, thread INTEGER NOT NULL) STRICT;
 
 CREATE INDEX thread_id_by_thread ON thread_id (thread);
 
--- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along.
-CREATE TABLE common_field (message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL) STRICT;
+-- What most programs ask of every message: see formats.common_fields. By itself, so that nothing else is read along; with the
+-- size of the message once more, as they ask for that in the same command.
+CREATE TABLE common_field (
+    message INTEGER PRIMARY KEY, common_fields BLOB NOT NULL, message_octets INTEGER NOT NULL
+) STRICT;
 
 -- See store.blocks and store.planes.
 CREATE TABLE block (

@@ -35,6 +35,8 @@ _EXPUNGED = """
 """
 _TABLES = {"headers": "header", "common_fields": "common_field"}
 """Where columns are that are not in the table message."""
+_LISTED = frozenset[Column](("common_fields", "size_octets"))
+"""What the table of common fields has by itself."""
 _LARGE = frozenset[Column](("envelope", "bodystructure", "body", "headers", "common_fields", "ids", "subject_key"))
 """Columns in which a message has as much as its sender likes."""
 _MOST_HELD_OCTETS = 4 * 1024 * 1024
@@ -165,6 +167,8 @@ def load_meta(connection: sqlite3.Connection, messages: Sequence[int], columns: 
     source = " ".join(["message", *[f"JOIN {table} ON {table}.message = id" for table in beside]])
     if len(columns) == len(beside) == 1:
         source = f"(SELECT message AS id, {columns[0]} FROM {beside[0]})"  # noqa: S608
+    elif _LISTED.issuperset(columns):
+        source = "(SELECT message AS id, common_fields, message_octets AS size_octets FROM common_field)"
     large = [at for at, column in enumerate(columns) if column in _LARGE]
     first, last = messages[0], messages[-1]
     rows: list[_Row] | None = []
