@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 import structlog
 
 from mailward.model.errors import StorageError
-from mailward.policy.entries import Entries, ListType
+from mailward.policy.entries import Entries, ListType, entries_holding
 from mailward.policy.lists import RETRY_S, KeptEntries, Lists, ListSource
 
 
@@ -232,6 +233,13 @@ def test_the_entries_by_which_a_value_is_listed(kind: ListType, entries: list[st
     found = Entries(kind, entries)
     assert [*found.holding(value)] == holding
     assert (value in found) or value.startswith(".") or "/" in value or not holding
+
+
+@pytest.mark.parametrize("value", ["192.0.2.7", "0.0.0.0", "2001:db8::7:0:0:1", "::ffff:192.0.2.7", "::", "::192.0.2.7"])
+def test_the_networks_of_an_address_are_named_as_the_standard_library_names_them(value: str) -> None:
+    address = ip_address(value)
+    named = [str(ip_network((address, size), strict=False)) for size in range(address.max_prefixlen, -1, -1)]
+    assert [one for one in entries_holding("network", value) if one in named] == named
 
 
 def test_mistakes_in_a_file_have_their_line(tmp_path: Path) -> None:
