@@ -68,3 +68,6 @@ def test_the_page_on_moving_out_works_as_printed() -> None:
         assert f"written to {folder}/out/alice-mbox" in reader.types("export mbox")
         reader.is_through()
         assert (folder / "out/alice-mbox/Projekte/a b.mbox").read_bytes().startswith(b"From ")
+        again = target.run("export", "mbox", str(folder / "out/alice-mbox"), "--account", DEMO, check=False)
+        assert again.returncode == 64 and "or write them anew with --replace" in again.stderr
+        target.run("export", "mbox", str(folder / "out/alice-mbox"), "--account", DEMO, "--replace")

@@ -1,18 +1,19 @@
 """`mailward export`: mail moves out, into files that other programs and servers read."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mailward.app.accounts import opened_store
-from mailward.app.moving.out import Progress, Written
+from mailward.app.moving.out import ExportRefused, Progress, Written
 from mailward.app.moving.out_maildir import export_maildir
 from mailward.app.moving.out_mbox import export_mbox
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import ConfigOption, JsonOption, account_of, cannot_write, config_of, made_for_server
-from mailward.cli.output import NOT_ALL, SOFTWARE, fail, show, table
+from mailward.cli.output import NOT_ALL, SOFTWARE, USAGE, fail, show, table
 from mailward.formats.text import one_line
 from mailward.store.base import AccountStore
 
@@ -35,19 +36,27 @@ def maildir_command(path: PathArgument, account: AccountOption, config: ConfigOp
 
     Example: mailward export maildir /srv/out/alice --account alice@example.org
     """
-    _write(export_maildir, path, account, config, as_json)
+    _write(export_maildir, path, account, config, as_json, again="the same command goes on")
 
 
 @app.command("mbox")
-def mbox_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def mbox_command(
+    path: PathArgument,
+    account: AccountOption,
+    replace: Annotated[bool, typer.Option("--replace", help="Write files anew that are there already.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Write all mail of an account as mbox files, one a mailbox. They are mboxrd, with flags, keywords, dates and UIDs in
     fields.
 
-    What could not be written is listed, and the exit code is 2 then.
+    Where one of the files is there already nothing is written, unless you say --replace. What could not be written is listed,
+    and the exit code is 2 then.
 
     Example: mailward export mbox /srv/out/alice --account alice@example.org
     """
-    _write(export_mbox, path, account, config, as_json)
+    again = "the same command with --replace begins anew"
+    _write(partial(export_mbox, replace=replace), path, account, config, as_json, again=again)
 
 
 def _write(
@@ -56,6 +65,8 @@ def _write(
     account: str,
     config: Path | None,
     as_json: bool,
+    *,
+    again: str,
 ) -> None:
     made_for_server(path, config)
     settings = config_of(config)
@@ -63,8 +74,10 @@ def _write(
     try:
         with opened_store(settings) as store, moving_bar() as progress:
             done = list(export(store.open(owner.id), path, progress))
+    except ExportRefused as refused:
+        fail(str(refused), USAGE)
     except OSError as error:
-        fail(cannot_write(error, path), SOFTWARE)
+        fail(cannot_write(error, path, again), SOFTWARE)
     problems = [problem for one in done for problem in one.problems]
     rows = [("MAILBOX", "WRITTEN"), *((one_line(one.name), f"{one.messages:,}") for one in done)]
     total = sum(one.messages for one in done)

@@ -94,12 +94,12 @@ def made_for_server(folder: Path, config: Path | None) -> None:
         fail(f"cannot make {folder}: {error.strerror}", NO_INPUT)
 
 
-def cannot_write(error: OSError, whole: Path) -> str:
-    """Why a command that can be run again could not write, and what to do first. whole: what it was to write into."""
+def cannot_write(error: OSError, whole: Path, again: str = "the same command goes on") -> str:
+    """Why a command that can be run again could not write, and what to do first. whole: what it was to write into. again: how."""
     if isinstance(error, PermissionError):
         name = own_name()
-        return f"user {name} cannot write {error.filename}: chown -R {name} {whole}; then the same command goes on"
-    return f"cannot write {error.filename}: {error.strerror}; the same command goes on"
+        return f"user {name} cannot write {error.filename}: chown -R {name} {whole}; then {again}"
+    return f"cannot write {error.filename}: {error.strerror}; {again}"
 
 
 def duration_of(text: str) -> timedelta:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailward.formats.mailbox_names import INBOX
-from mailward.model.errors import StorageError
+from mailward.model.errors import MailwardError, StorageError
 from mailward.store.base import AccountStore, MailboxView
 from mailward.store.flags import names_of
 from mailward.store.unique_ids import unique_ids
@@ -14,6 +14,10 @@ _BATCH = 200
 
 Progress = Callable[[str, int, int], None]
 """Told the mailbox, how many of its messages are done and how many there are."""
+
+
+class ExportRefused(MailwardError):
+    """What is in the folder is in the way, and nothing was written; the text says what it is and how to go on."""
 
 
 @dataclass(slots=True)
