@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailward.cli.options import whoever
 from support.server import PASSWORD, Server, server
 
 
@@ -92,3 +93,45 @@ def test_t_auth_11_a_refused_login_names_an_account_of_ours_and_nothing_else_tha
     assert (capitals["user"], capitals["account"]) == (running.demo.upper(), ours["account"]), "found by its account"
     assert (nobody["user"], nobody["account"]) == ("", "")
     assert "hunter" not in running.log_octets().decode()
+
+
+def test_what_an_admin_does_by_commands_is_told_of_the_account_that_it_changes(running: Server) -> None:
+    who = "erin@example.test"
+    running.add_account(who)
+    running.add_account("group-mate@example.test")
+    for words in (
+        ("mailboxes", who, "--create", "Plans"),
+        ("mailboxes", who, "--rename", "Plans", "Old plans"),
+        ("share", who, "Old plans", "--with", "group-mate@example.test", "--rights", "lrs"),
+        ("quota", who, "--size", "2G"),
+    ):
+        running.run("account", *words)
+    client = running.imap(who)
+    client.append('"Old plans"', "", "", b"Subject: one\r\n\r\ntext\r\n")
+    client.logout()
+    running.run("account", "mailboxes", who, "--delete", "Old plans", "--yes")
+    running.run("undelete", who, "--into", "Back", "--yes")
+    for word in ("disable", "enable"):
+        running.run("account", word, who)
+    running.run("account", "remove", who, "--yes")
+    found = {
+        event: {name: value for name, value in of_it.items() if name not in ("timestamp", "level", "event", "account")}
+        for event in (
+            "mailbox made", "mailbox renamed", "rights set", "quota set", "mailbox deleted", "messages put back",
+            "account disabled", "account enabled", "account removed",
+        )
+        for of_it in _events(running, event)
+        if "by" in of_it
+    }  # fmt: skip
+    by = {"user": who, "by": whoever()}
+    assert found == {
+        "mailbox made": {**by, "mailbox": "Plans"},
+        "mailbox renamed": {**by, "mailbox": "Plans", "to": "Old plans"},
+        "rights set": {**by, "mailbox": "Old plans", "whom": "group-mate@example.test", "rights": "lrs"},
+        "quota set": {**by, "size": "2G", "messages": ""},
+        "mailbox deleted": {**by, "mailbox": "Old plans"},
+        "messages put back": {**by, "mailbox": "Back", "messages": "1"},
+        "account disabled": by,
+        "account enabled": by,
+        "account removed": by,
+    }

@@ -18,6 +18,7 @@ from mailward.cli import (
     quota,
     share,
 )
+from mailward.cli.noting import note_change
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -33,6 +34,7 @@ from mailward.cli.options import (
     opened_credentials,
     opened_directory,
     parsed_address,
+    whoever,
 )
 from mailward.cli.output import SOFTWARE, USAGE, confirm, fail, show, table
 from mailward.cli.plugin_group import AccountGroup
@@ -126,7 +128,7 @@ def remove_command(
 
     Example: mailward account remove bob@example.org --yes
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     if str(account.address).lower() != str(parsed_address(address)).lower():
         fail(f"{address} is no account but goes to {account.address}; nothing was removed", USAGE)
@@ -141,6 +143,7 @@ def remove_command(
             fail(str(error), USAGE)
         after = _postmasters(directory)
         orphans = [one.name for one in directory.aliases() if one.address.local_part and not directory.expand(one.address)]
+    note_change(settings, "account removed", account, by)
     folder = settings.data / "accounts" / account.id
     mail = folder if folder.exists() else None
     lines = [f"account {account.address} removed"]
@@ -191,10 +194,11 @@ def disable_command(address: AddressArgument, config: ConfigOption = None, as_js
 
     Example: mailward account disable bob@example.org
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     with opened_directory(settings) as directory:
         directory.set_disabled(account.id, True)
+    note_change(settings, "account disabled", account, by)
     text = f"nobody can log in to {account.address}; to undo that: mailward account enable {account.address}"
     show(text, {"address": str(account.address), "disabled": True}, as_json=as_json)
 
@@ -205,10 +209,11 @@ def enable_command(address: AddressArgument, config: ConfigOption = None, as_jso
 
     Example: mailward account enable bob@example.org
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     with opened_directory(settings) as directory:
         directory.set_disabled(account.id, False)
+    note_change(settings, "account enabled", account, by)
     with suppress(PeerAway):  # they are counted by the running server alone
         unlock(settings.auth_socket, account.id)
     show(f"{account.address} can log in", {"address": str(account.address), "disabled": False}, as_json=as_json)
@@ -229,11 +234,12 @@ def password_command(
     Example: mailward account password alice@example.org
     """
     given = new_password_from(password_stdin, password_file, make_password)
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     password = given or ask_new_password()
     with opened_credentials(settings) as credentials:
         set_password(credentials, account.id, password)
+    note_change(settings, "password set", account, by)
     made_up = password_file_of(settings.folder, str(account.address))
     if made_up.exists() and made_up.read_text(encoding="utf-8").strip() != password:
         made_up.unlink()

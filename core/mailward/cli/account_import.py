@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mailward.auth.foreign_hashes import bare_hash
+from mailward.cli.changes import number_of
 from mailward.cli.options import ConfigOption, JsonOption, config_of, opened_credentials, opened_directory
 from mailward.cli.output import NO_INPUT, NOT_ALL, fail, show
 from mailward.directory import CredentialStore, Directory, DirectoryError
@@ -53,7 +54,7 @@ def import_command(
                 (made if _make(directory, credentials, user, line.password) else there).append(user)
             except (AddressSyntaxError, DirectoryError, ValueError) as error:
                 problems.append(f"{file}:{line.number}: {user}: {error}")
-    text = [f"{len(made):,} accounts made, {len(there):,} there already, {len(problems):,} not made"]
+    text = [f"{number_of('account', len(made))} made, {len(there):,} there already, {len(problems):,} not made"]
     text += [f"  {one_line(problem)}" for problem in problems]
     show("\n".join(text), {"made": made, "there": there, "problems": problems}, as_json=as_json)
     if problems:

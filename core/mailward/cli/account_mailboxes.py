@@ -7,7 +7,18 @@ import typer
 
 from mailward.access.imap.identifiers import Identifiers
 from mailward.app.accounts import opened_store
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, YesOption, account_of, config_of, opened_directory
+from mailward.cli.changes import number_of
+from mailward.cli.noting import note_change
+from mailward.cli.options import (
+    AddressArgument,
+    ConfigOption,
+    JsonOption,
+    YesOption,
+    account_of,
+    config_of,
+    opened_directory,
+    whoever,
+)
 from mailward.cli.output import NO_INPUT, USAGE, confirm, fail, show, table
 from mailward.directory import Account
 from mailward.formats.mailbox_names import SPECIAL_USES
@@ -64,20 +75,23 @@ def mailboxes_command(
 
       mailward account mailboxes alice@example.org --delete 'Old team' --yes
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     with opened_directory(settings) as directory, opened_store(settings) as stores:
         store = stores.open(account.id)
         if create is not None:
             _create(store, create)
+            note_change(settings, "mailbox made", account, by, mailbox=create)
         if use is not None:
             _use(account, store, *use)
         if rename is not None:
             _rename(account, store, *rename)
+            note_change(settings, "mailbox renamed", account, by, mailbox=rename[0], to=rename[1])
         if delete is not None:
             _delete(account, store, delete, yes=yes)
+            note_change(settings, "mailbox deleted", account, by, mailbox=delete)
         if subscribe is not None:
-            _apply(account, store, subscribe, Subscribe(_there(account, store, subscribe).name, True))
+            _apply(account, store, subscribe, Subscribe(_there(account, store, subscribe, is_wanted=True).name, True))
         if unsubscribe is not None:
             _apply(account, store, unsubscribe, Subscribe(unsubscribe, False))
         identifiers = Identifiers(directory)
@@ -93,15 +107,15 @@ def mailboxes_command(
     )
 
 
-def no_mailbox(account: Account, store: AccountStore, name: str) -> NoReturn:
-    """End a command that was to use a mailbox which is not there: say which are, and how to make it."""
+def no_mailbox(account: Account, store: AccountStore, name: str, *, is_wanted: bool = False) -> NoReturn:
+    """End a command that was to use a mailbox which is not there: say which are. is_wanted: and how to make it, where that is
+    what somebody may have meant."""
     names = [info.name for info in store.mailboxes()]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    fail(
-        f"{account.address} has no mailbox {name}, but {', '.join(names[:NAMED])}{more}\n"
-        f"  To make it: mailward account mailboxes {account.address} --create '{name}'",
-        NO_INPUT,
-    )
+    text = f"{account.address} has no mailbox {name}, but {', '.join(names[:NAMED])}{more}"
+    if is_wanted:
+        text += f"\n  To make it: mailward account mailboxes {account.address} --create '{name}'"
+    fail(text, NO_INPUT)
 
 
 def _create(store: AccountStore, name: str) -> None:
@@ -112,12 +126,12 @@ def _create(store: AccountStore, name: str) -> None:
         fail(str(refusal), USAGE)
 
 
-def _there(account: Account, store: AccountStore, name: str) -> MailboxInfo:
+def _there(account: Account, store: AccountStore, name: str, *, is_wanted: bool = False) -> MailboxInfo:
     """The mailbox of this name; ends the command where there is none."""
     try:
         return store.mailbox(name)
     except NoSuchMailbox:
-        no_mailbox(account, store, name)
+        no_mailbox(account, store, name, is_wanted=is_wanted)
     except StoreRefusal as refusal:  # no mailbox could have that name
         fail(str(refusal), USAGE)
 
@@ -139,8 +153,7 @@ def _rename(account: Account, store: AccountStore, name: str, new_name: str) -> 
 
 def _delete(account: Account, store: AccountStore, name: str, *, yes: bool) -> None:
     found = _there(account, store, name)
-    some = f"{found.exists} message{'s' if found.exists != 1 else ''}"
-    confirm(f"Delete the mailbox {found.name} of {account.address} with {some}?", yes=yes)
+    confirm(f"Delete the mailbox {found.name} of {account.address} with {number_of('message', found.exists)}?", yes=yes)
     _apply(account, store, name, DeleteMailbox(found.name))
 
 
@@ -149,7 +162,7 @@ def _use(account: Account, store: AccountStore, use: str, name: str) -> None:
     special_use = uses.get(use.removeprefix("\\").lower())
     if special_use is None:
         fail(f"--use: a mailbox can be for {', '.join(uses)}, not for '{use}'", USAGE)
-    found = _there(account, store, name)
+    found = _there(account, store, name, is_wanted=True)
     so_far = [one for one in store.mailboxes() if special_use and one.special_use == special_use and one.id != found.id]
     try:
         store.apply([*(SetSpecialUse(one.id, "") for one in so_far), SetSpecialUse(found.id, special_use)])

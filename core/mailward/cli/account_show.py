@@ -25,6 +25,7 @@ from mailward.cli.share import grants_of
 from mailward.directory import Account, AppPassword, Directory
 from mailward.model.address import Address
 from mailward.store.base import MailboxInfo, Quota, Script
+from mailward.store.ops import RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ def _whole(settings: Config, account: Account) -> _Whole:
             mailboxes=reach.own.mailboxes(),
             scripts=reach.own.scripts(),
             given=grants_of(reach.own, directory),
-            had=[(one.info.name, "".join(sorted(one.rights))) for one in reach.all() if not one.is_own],
+            had=[
+                (one.info.name, "".join(letter for letter in RIGHTS if letter in one.rights))
+                for one in reach.all()
+                if not one.is_own
+            ],
             app_passwords=credentials.of(account.id).app_passwords,
             capabilities_off=sorted(directory.capabilities_off(account.id)),
             statuses=statuses(settings, account),

@@ -8,6 +8,7 @@ import typer
 from mailward.app.backup.snapshot import damage, snapshot_of, snapshots_in
 from mailward.app.backup.take import take_snapshot
 from mailward.app.backup.turns import taking_turns
+from mailward.cli.changes import number_of
 from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import (
     ConfigOption,
@@ -59,7 +60,7 @@ def backup_command(
     with refusals_told(), taking_turns(to, f"another backup is being written into {to}"), moving_bar() as progress:
         taken = take_snapshot(settings, to, accounts, is_all=only is None, is_afresh=afresh, progress=progress)
     missing = taken.manifest.missing
-    text = [f"{taken.path}: {len(taken.manifest.files):,} files, the mail of {len(accounts):,} accounts"]
+    text = [f"{taken.path}: {number_of('file', len(taken.manifest.files))}, the mail of {number_of('account', len(accounts))}"]
     text += [f"  not in it: {one}" for one in missing]
     show("\n".join(text), {**data_of(taken), "missing": missing}, as_json=as_json)
     if missing:

@@ -9,7 +9,8 @@ import typer
 from mailward.app.accounts import store_of
 from mailward.app.config import Config
 from mailward.cli.domain_records import served
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
+from mailward.cli.noting import note_change
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory, whoever
 from mailward.cli.output import USAGE, fail, show
 from mailward.directory import NO_LIMIT, Directory
 from mailward.model.ids import AccountId
@@ -44,12 +45,13 @@ def account_command(
 
       mailward account quota alice@example.org --size 2G --messages 100000
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     with opened_directory(settings) as directory:
         if size is not None or messages is not None:
             own = directory.quotas().accounts.get(account.id, MailLimits())
             directory.set_quota("account", account.id, _changed(own, size, messages))
+            note_change(settings, "quota set", account, by, size=size or "", messages=messages or "")
         quota = _quota_of(settings, account.id, directory)
     data = {"address": str(account.address), **quota_data(quota)}
     show(f"{account.address} holds {shown(quota)}", data, as_json=as_json)

@@ -18,6 +18,7 @@ from mailward.app.moving.into import Brought, Move
 from mailward.app.serving import is_served, serving_lock
 from mailward.cli.changes import number_of
 from mailward.cli.moving_bar import moving_bar
+from mailward.cli.noting import note_change
 from mailward.cli.options import (
     ConfigOption,
     JsonOption,
@@ -27,6 +28,7 @@ from mailward.cli.options import (
     made_for_server,
     opened_directory,
     parsed_address,
+    whoever,
 )
 from mailward.cli.output import NO_INPUT, NOT_ALL, SOFTWARE, TRY_AGAIN, USAGE, fail, show, table, warn
 from mailward.cli.snapshots import FolderArgument, data_of, refusals_told
@@ -127,11 +129,11 @@ def restore_command(
     if wish is not None and wish.problem:
         fail(wish.problem, USAGE)
     made_for_server(load_config(find_config(config)).data, config)
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     found = _chosen(settings, folder, snapshot, wish)
     try:
         if wish is not None and wish.is_beside:
-            _beside(settings, found, wish, as_json=as_json)
+            _beside(settings, found, wish, by, as_json=as_json)
         else:
             _in_place(settings, found, wish, replace=replace, as_json=as_json)
     except OSError as error:
@@ -172,8 +174,8 @@ def _in_place(settings: Config, snapshot: Snapshot, wish: _Wish | None, *, repla
 
 def _tell(snapshot: Snapshot, restored: Restored, *, as_json: bool) -> None:
     lines = [
-        f"restored from {snapshot.path}: {restored.accounts:,} accounts, "
-        f"{restored.mailboxes:,} mailboxes, {restored.messages:,} messages"
+        f"restored from {snapshot.path}: {number_of('account', restored.accounts)}, "
+        f"{number_of('mailbox', restored.mailboxes, 'mailboxes')}, {number_of('message', restored.messages)}"
     ]
     lines += ["what was there is now in:", *(f"  {path}" for path in restored.set_aside)] if restored.set_aside else []
     data = {
@@ -184,7 +186,7 @@ def _tell(snapshot: Snapshot, restored: Restored, *, as_json: bool) -> None:
     show("\n".join(lines), data, as_json=as_json)
 
 
-def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, *, as_json: bool) -> None:
+def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, by: str, *, as_json: bool) -> None:
     whose = _whose(settings, snapshot, wish)
     owner = _owner(settings, snapshot, wish, whose)
     found: list[Brought] = []
@@ -205,6 +207,9 @@ def _beside(settings: Config, snapshot: Snapshot, wish: _Wish, *, as_json: bool)
                 found.append(one)
         except StoreRefusal as refusal:
             stopped = str(refusal)
+    for one in found:
+        if one.brought:
+            note_change(settings, "messages put back", owner, by, mailbox=one.name, messages=one.brought)
     _tell_beside(snapshot, owner, found, mended, stopped, as_json=as_json)
 
 
@@ -226,7 +231,7 @@ def _tell_beside(
     rows = [("FROM", "TO", "MESSAGES", "KNOWN", "BROUGHT")]
     rows += [(one_line(one.place), one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}") for one in found]
     lines = [table(rows)] if found else []
-    lines.append(f"{sum(one.brought for one in found):,} messages of {snapshot.path} brought for {target.address}")
+    lines.append(f"{number_of('message', sum(one.brought for one in found))} of {snapshot.path} brought for {target.address}")
     lines += [f"{number_of('damaged message', mended.messages)} made whole in place"] if mended.messages else []
     lines += [f"  {one_line(problem)}" for problem in problems]
     if stopped:

@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from mailward.access.imap.identifiers import Identifiers, Nobody, change
+from mailward.access.imap.identifiers import GROUP, Identifiers, Nobody, change
 from mailward.access.imap.rights import read_change
 from mailward.app.accounts import opened_store
 from mailward.cli.account_mailboxes import no_mailbox
-from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory
+from mailward.cli.noting import note_change
+from mailward.cli.options import AddressArgument, ConfigOption, JsonOption, account_of, config_of, opened_directory, whoever
 from mailward.cli.output import NO_INPUT, USAGE, fail, show, table
 from mailward.directory import Account, Directory
 from mailward.protocol.imap.arguments import BadSyntax
 from mailward.store.base import AccountStore
+from mailward.store.ops import ANYONE
 from mailward.store.refusals import NoSuchMailbox, NotPermitted, StoreRefusal
 
 _WORD = re.compile(r"[+-]?(lookup|read|write(-seen|-deleted)?|insert|post|expunge|create|delete|admin|all|none)", re.IGNORECASE)
@@ -42,13 +44,14 @@ def share_command(
     """
     if (identifier is None) != (rights is None) or (mailbox is None) != (identifier is None):
         fail("a mailbox, --with and --rights belong together", USAGE)
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     with opened_directory(settings) as directory, opened_store(settings) as stores:
         store = stores.open(account.id)
         if mailbox is not None and identifier is not None and rights is not None:
             identifiers = Identifiers(directory, anyone=settings.share_with_anyone == "on")
             _set(store, account, identifiers, mailbox, identifier, rights)
+            note_change(settings, "rights set", account, by, mailbox=mailbox, whom=identifier, rights=rights)
         rows = grants_of(store, directory)
     data = [{"mailbox": mailbox, "with": whom, "rights": letters} for mailbox, whom, letters in rows]
     show(table(rows) if rows else f"{account.address} shares nothing", data, as_json=as_json)
@@ -61,13 +64,21 @@ def _set(store: AccountStore, owner: Account, identifiers: Identifiers, mailbox:
         mode, letters = read_change(rights)
         change(identifiers, owner.id, store, store.mailbox(mailbox).id, identifier, mode, letters)
     except Nobody:
-        fail(f"'{identifier}' is no account's own address here, and no group; anyone wants `share_with_anyone: on`", NO_INPUT)
+        fail(_nobody(identifier), NO_INPUT)
     except (BadSyntax, NotPermitted) as error:
         fail(str(error), USAGE)
     except NoSuchMailbox:
-        no_mailbox(owner, store, mailbox)
+        no_mailbox(owner, store, mailbox, is_wanted=True)
     except StoreRefusal as refusal:
         fail(str(refusal), NO_INPUT)
+
+
+def _nobody(identifier: str) -> str:
+    if identifier == ANYONE:
+        return "anyone wants `share_with_anyone: on` in mailward.yaml"
+    if identifier.startswith(GROUP):
+        return f"there is no group {identifier.removeprefix(GROUP)}; mailward group list shows them"
+    return f"'{identifier}' is no account's own address here; mailward account list shows them, and a group is group:NAME"
 
 
 def grants_of(store: AccountStore, directory: Directory) -> list[tuple[str, str, str]]:

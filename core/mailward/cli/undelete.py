@@ -9,6 +9,7 @@ import typer
 from mailward.app.accounts import opened_store
 from mailward.app.undelete import put_back, without_copies
 from mailward.cli.changes import number_of
+from mailward.cli.noting import note_change
 from mailward.cli.options import (
     AddressArgument,
     ConfigOption,
@@ -17,6 +18,7 @@ from mailward.cli.options import (
     account_of,
     config_of,
     duration_of,
+    whoever,
 )
 from mailward.cli.output import SOFTWARE, confirm, fail, moment, show, table, warn
 from mailward.delivery.mda import shown_author
@@ -53,7 +55,7 @@ def undelete_command(
 
       mailward undelete alice@example.org --mailbox Archive/2025 --since 2h
     """
-    settings = config_of(config)
+    by, settings = whoever(), config_of(config)
     account = account_of(settings, address)
     begin_s = 0.0 if since is None else (datetime.now(UTC) - duration_of(since)).timestamp()
     with opened_store(settings) as every:
@@ -71,6 +73,8 @@ def undelete_command(
             done = put_back(store, left, target)
         except StoreRefusal as refusal:
             fail(f"nothing was put back: {refusal}", SOFTWARE)
+    for name, count in done.items():
+        note_change(settings, "messages put back", account, by, mailbox=name, messages=count)
     text = "\n".join(f"{number_of('message', count)} put back into {one_line(name)}" for name, count in done.items())
     show(text, {"address": str(account.address), "put_back": done}, as_json=as_json)
 

@@ -1,13 +1,16 @@
-"""Who is logged in now, and how an admin ends that: both sides of the same few calls over a local socket.
+"""Who is logged in now, how an admin ends that, and what he did by commands: both sides of a few calls over a local socket.
 
 who     {"account": "" for all}    ->  {"sessions": [[account, user, protocol, peer, tls, began_at], ...], "left_out"}
 end     {"account"}                ->  {"ended"}
+note    {"event", "values"}        ->  {}
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+import structlog
 
 from mailward.model.decision import utc_text
 from mailward.model.ids import AccountId
@@ -16,6 +19,8 @@ from mailward.net.stream import StreamListener
 
 MOST_TOLD = 2000
 """Sessions of one answer, which is one line of `net.local`."""
+
+log = structlog.get_logger("mailward.admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,12 @@ def session_server(path: Path, listeners: Sequence[StreamListener]) -> LocalServ
             raise Refusal("sessions are ended one account at a time")
         return {"ended": sum(listener.end_sessions_of_account(account) for listener in listeners)}
 
-    return LocalServer(path, {"who": who, "end": end})
+    async def note(values: Values) -> Values:
+        event = str(values["event"])
+        log.info(event, **cast(dict[str, Any], values["values"]))
+        return {}
+
+    return LocalServer(path, {"who": who, "end": end, "note": note})
 
 
 def who(path: Path, account: AccountId | None) -> tuple[Sequence[Told], int]:
@@ -60,3 +70,8 @@ def who(path: Path, account: AccountId | None) -> tuple[Sequence[Told], int]:
 def end(path: Path, account: AccountId) -> int:
     """End an account's sessions; how many there were. Blocking. Raises PeerAway and Refusal."""
     return int(cast(int, call_once(path, "end", {"account": account})["ended"]))
+
+
+def note(path: Path, event: str, values: Values) -> None:
+    """Write a line into the server's log. Blocking. Raises PeerAway and Refusal."""
+    call_once(path, "note", {"event": event, "values": values})

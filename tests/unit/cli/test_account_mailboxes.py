@@ -140,3 +140,4 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(shell: Shell, words: tu
     before = shell.names()
     done = shell.type("mailboxes", DEMO, *words)
     assert (done.exit_code, said in done.stderr, shell.names()) == (code, True, before), done.stderr
+    assert ("To make it" in done.stderr) == ("--subscribe" in words), "nobody wants what he renames or deletes to be made"
