@@ -177,6 +177,11 @@ def test_t_q_13_a_damaged_message_is_whole_again_from_a_backup_while_the_server_
     assert "no problems" in target.run("store", "check").stdout
     append(target, "three")
     damage(target, "three")
+    copied = target.run("backup", "--to", str(place(target) / "later"), check=False)
+    said = "that cannot be read, in data/accounts/"
+    assert copied.returncode == 2 and said in " ".join(copied.stdout.split())
+    verified = target.run("backup", "verify", str(place(target) / "later"), check=False)
+    assert verified.returncode == 1 and said in " ".join(verified.stdout.split()) and "0 damaged" in verified.stdout
     left = target.run("restore", str(place(target)), "--account", DEMO, "--missing", check=False)
     assert left.returncode == 2 and "INBOX UID 3 is damaged, and not sound in this snapshot" in " ".join(left.stdout.split())
 
@@ -354,6 +359,8 @@ def test_everything_comes_from_the_last_snapshot_of_everything_though_a_later_on
     target.run("account", "add", "bob@example.test", "--password-stdin", stdin=PASSWORD + "\n")
     whole = backup(target)
     part = backup(target, "--account", "bob@example.test")
+    verified = target.json("backup", "verify", str(place(target)))
+    assert [one["snapshot"] for one in verified["snapshots"]] == [whole["snapshot"], part["snapshot"]]
     listed = target.run("backup", "list", str(place(target))).stdout.splitlines()
     assert [line.split("  ")[-1].strip() for line in listed] == ["OF", "everything", "the mail of bob@example.test"]
     assert [one["whole"] for one in target.json("backup", "list", str(place(target)))] == [True, False]

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mailward.app.backup.snapshot import damage, snapshot_of, snapshots_in
+from mailward.app.backup.choice import of_any_restore
+from mailward.app.backup.messages import damaged_messages
+from mailward.app.backup.snapshot import Snapshot, damage, snapshots_in
 from mailward.app.backup.take import take_snapshot
 from mailward.app.backup.turns import taking_turns
 from mailward.cli.changes import number_of
@@ -23,7 +25,7 @@ from mailward.cli.snapshots import FolderArgument, data_of, refusals_told
 
 app = typer.Typer()
 
-SnapshotOption = Annotated[str | None, typer.Option("--snapshot", help="Its name, as in mailward backup list; else the last.")]
+SnapshotOption = Annotated[str | None, typer.Option("--snapshot", help="Only the one of this name, as in mailward backup list.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -43,8 +45,8 @@ def backup_command(
 
     It holds mail, directory, quarantine, decisions, policies, keys and configuration, and is a folder of its own, named by
     the moment (UTC). What has not changed since the last is a hard link to it and takes no room. The queue is not in it.
-    What could not be read is listed, and the exit code is 2 then. A folder that is there already, as a mount point is, must
-    be one that the server's user can write in.
+    What could not be read is listed, and the exit code is 2 then; messages that the disk had damaged before are told so, too.
+    A folder that is there already, as a mount point is, must be one that the server's user can write in.
 
     Example: mailward backup --to /srv/backup
     """
@@ -91,20 +93,43 @@ def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: J
 def verify_command(
     folder: FolderArgument, snapshot: SnapshotOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Read a snapshot whole and compare every file with its hash. Databases are checked inside, too. Exit code 1: damaged.
+    """Read snapshots whole, compare every file with its hash, and check databases and messages inside. Exit code 1: damaged.
+
+    Those are read that a restore may be from: the last of everything, and the last of each account that was taken later.
 
     Example: mailward backup verify /srv/backup
     """
     config_of(config)
     with refusals_told():
-        found = snapshot_of(folder, snapshot)
-    wrong: list[str] = []
-    with moving_bar() as progress:
-        for number, (name, what) in enumerate(damage(found), 1):
-            progress(name, number, len(found.manifest.files))
-            wrong += [what] if what else []
-    text = [f"{found.path}: {len(found.manifest.files):,} files, {len(wrong):,} damaged", *(f"  {one}" for one in wrong)]
-    text += [f"take one that shares no file with it: mailward backup --to {folder} --afresh"] if wrong else []
-    show("\n".join(text), {**data_of(found), "damaged": wrong}, as_json=as_json)
-    if wrong:
+        chosen = of_any_restore(folder, snapshot)
+    text: list[str] = []
+    files: list[str] = []
+    messages: list[str] = []
+    for one in chosen:
+        wrong, unreadable = _read(one)
+        damaged = f"{number_of('file', len(one.manifest.files))}, {len(wrong):,} damaged"
+        text += [f"{one.path}: {damaged}", *(f"  {what}" for what in (*wrong, *unreadable))]
+        files += wrong
+        messages += unreadable
+    if files:
+        text.append(f"take one that shares no file with it: mailward backup --to {folder} --afresh")
+    if messages:
+        text.append(
+            "messages were damaged before they were copied; an earlier snapshot may have them. What helps: mailward store check"
+        )
+    data = {"snapshots": [data_of(one) for one in chosen], "damaged": files, "messages": messages}
+    show("\n".join(text), data, as_json=as_json)
+    if files or messages:
         raise typer.Exit(1)
+
+
+def _read(snapshot: Snapshot) -> tuple[list[str], list[str]]:
+    """What is wrong with its files, and with messages in those that are as they were copied."""
+    wrong: dict[str, str] = {}
+    with moving_bar() as progress:
+        for number, (name, what) in enumerate(damage(snapshot), 1):
+            progress(name, number, len(snapshot.manifest.files))
+            if what:
+                wrong[name] = what
+    messages = [what for _, what in damaged_messages(snapshot.path, snapshot.manifest.accounts, without=wrong) if what]
+    return [*wrong.values()], messages

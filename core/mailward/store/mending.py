@@ -34,10 +34,10 @@ class Mended:
     left: tuple[str, ...]
 
 
-def records_noted(connection: sqlite3.Connection) -> list[Locator]:
+def records_noted(connection: sqlite3.Connection) -> Iterator[Locator]:
     """Where the record of each message is to be found, in the order of packs and of octets in them."""
     rows = connection.execute("SELECT pack, pack_offset, record, size_octets FROM message ORDER BY pack, pack_offset")
-    return [Locator._make(row) for row in rows]
+    return map(Locator._make, rows)
 
 
 def damaged_in(pack: int, octets: Octets, noted: Iterable[Locator]) -> list[Locator]:
@@ -52,7 +52,7 @@ def mend(index: Index, packs: Packs, kept_index: Index, kept_packs: Packs) -> Me
     Only what is written waits for the account's lock, so a server may be running.
     """
     with index.reading() as connection:
-        noted = records_noted(connection)
+        noted = [*records_noted(connection)]
     damaged = [*_damaged(packs, noted)]
     if not damaged:
         return Mended(0, ())

@@ -1,4 +1,4 @@
-"""Which snapshot of a folder a restore is from, when nobody names one: the last that holds what is wanted.
+"""Which snapshot of a folder a restore is from, when nobody names one: the last that holds what is wanted. Those are verified.
 
 Snapshots of everything and of one account may lie in one folder, so the last of all may lack it.
 """
@@ -32,6 +32,24 @@ def of_everything(folder: Path, name: str | None) -> Choice:
         f"nothing was restored: the snapshot {found.path.name} is of the mail of {addresses} alone. {whole}; "
         "--account ADDRESS restores the mail of an account that is there"
     )
+
+
+def of_any_restore(folder: Path, name: str | None) -> list[Snapshot]:
+    """The one of this name, or all that a restore may be from: the last of everything, and what came later of each account.
+
+    Of one account the last, and the oldest first. Raises BackupError, NoSnapshot.
+    """
+    if name is not None:
+        return [snapshot_of(folder, name)]
+    found: list[Snapshot] = []
+    seen: set[str] = set()
+    for snapshot in reversed(snapshots_in(folder)):
+        if snapshot.manifest.is_whole or not seen.issuperset(snapshot.manifest.accounts):
+            found.append(snapshot)
+            seen.update(snapshot.manifest.accounts)
+        if snapshot.manifest.is_whole:
+            break
+    return found[::-1] or [snapshot_of(folder, None)]
 
 
 def of_account(folder: Path, name: str | None, id: str | None, address: str) -> Choice:

@@ -43,7 +43,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """files: by their path in the snapshot. accounts: whose mail it has, id -> address. missing: what could not be read."""
+    """files: by their path in the snapshot. accounts: whose mail it has, id -> address. missing: what could not be read, files
+    and messages."""
 
     version: int
     made_at: str

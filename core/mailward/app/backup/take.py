@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from mailward.app.backup.beside import BESIDE
+from mailward.app.backup.messages import damaged_messages
 from mailward.app.backup.restore import RESTORING
 from mailward.app.backup.snapshot import (
     MANIFEST,
@@ -48,6 +49,7 @@ def take_snapshot(
     """A new snapshot in `folder`. accounts: id -> address, whose mail it is to hold; is_all: and everything else.
 
     is_afresh: everything is read, and nothing is a link to an earlier snapshot, whose files may be damaged.
+    What is read is looked into: messages that the disk has damaged are `missing`, though what is left of them is here.
     What was left by one that was killed is removed. Raises BackupError, StorageError, OSError.
     """
     for left in folder.glob(_DRAFTS):
@@ -59,6 +61,7 @@ def take_snapshot(
     draft.mkdir(mode=0o700)
     files: dict[str, Kept] = {}
     missing: list[str] = []
+    not_read: set[str] = set()
     wanted = list(_wanted(config, folder.absolute(), accounts, is_all=is_all))
     for number, (source, name) in enumerate(wanted):
         progress(name, number, len(wanted))
@@ -69,10 +72,14 @@ def take_snapshot(
         )
         try:
             files[name] = _copy(source, target, *(earlier or (None, None)))
+            if earlier is not None and files[name] is earlier[1]:
+                not_read.add(name)
         except FileNotFoundError:
             continue  # what nothing needs any more has been removed meanwhile
         except (PermissionError, StorageError) as error:
             missing.append(f"{source}: {getattr(error, 'strerror', None) or error}")
+            not_read.add(name)
+    missing += [what for _, what in damaged_messages(draft, accounts, without=not_read) if what]
     manifest = Manifest(VERSION, f"{made_at:%Y-%m-%dT%H:%M:%SZ}", dict(accounts), files, missing)
     (draft / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     os.sync()

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mailward.app.backup.choice import Choice, of_account, of_everything
+from mailward.app.backup.choice import Choice, of_account, of_any_restore, of_everything
 from mailward.app.backup.snapshot import MANIFEST, VERSION, Kept, Manifest, NoSnapshot
 
 
@@ -51,6 +51,16 @@ def test_an_account_is_of_the_last_that_has_it_or_else_an_earlier_one_of_its_add
 ) -> None:
     assert _names(of_account(folder, None, id, address)) == found
     assert _names(of_account(folder, "1", id, address)) == ("1", [])
+
+
+def test_verified_is_the_last_of_everything_and_the_last_of_each_account_after_it(folder: Path, tmp_path: Path) -> None:
+    assert [one.path.name for one in of_any_restore(folder, None)] == ["3", "5"]
+    assert [one.path.name for one in of_any_restore(folder, "4")] == ["4"]
+    _snapshot(folder, "6", {"c": "alice@example.org"})
+    assert [one.path.name for one in of_any_restore(folder, None)] == ["3", "5", "6"]
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(NoSnapshot):
+        of_any_restore(tmp_path / "nothing", None)
 
 
 def test_one_account_is_not_taken_for_everything(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailward.app.alone import config_of_nothing
+from mailward.app.backup.messages import damaged_messages
 from mailward.app.backup.snapshot import Snapshot, damage
 from mailward.app.backup.take import take_snapshot
 from support.stores import ALICE, append, embedded
@@ -54,6 +55,24 @@ def test_a_snapshot_made_afresh_and_those_after_it_have_no_damage_of_earlier_one
     assert _damaged(_take(tmp_path)), "it is a link that nobody has read"
     assert not _damaged(_take(tmp_path, is_afresh=True))
     assert not _damaged(_take(tmp_path))
+
+
+def test_t_q_13_a_message_that_was_damaged_before_it_was_copied_is_told_with_the_copy_and_when_that_is_verified(
+    tmp_path: Path,
+) -> None:
+    sound = _take(tmp_path)
+    (pack,) = (tmp_path / "data").rglob("*.pack")
+    pack.write_bytes(pack.read_bytes().replace(b"one", b"o\0e"))
+    taken = _take(tmp_path)
+    name = f"data/accounts/{ALICE}/packs/{pack.name}"
+    said = f"messages of alice@example.org that cannot be read, in {name}: 1"
+    assert (sound.manifest.missing, taken.manifest.missing) == ([], [said])
+    assert not _damaged(taken), "it is as it was copied, so what is left of the mail can be restored"
+    assert [*damaged_messages(taken.path, taken.manifest.accounts)] == [(name, said)]
+    assert [*damaged_messages(sound.path, sound.manifest.accounts)] == [(name, "")]
+    assert _take(tmp_path).manifest.missing == [], "it is a link that nobody has read"
+    pack.unlink()
+    assert _take(tmp_path).manifest.missing == [said], "it is gone"
 
 
 def test_a_good_copy_is_not_given_up_for_a_damaged_one(tmp_path: Path) -> None:
