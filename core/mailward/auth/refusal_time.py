@@ -41,7 +41,8 @@ class RefusalTime:
         self._lock = threading.Lock()
 
     def least_s(self) -> float:
-        """Blocks, for the time of some hashes at the first call. Raises StorageError."""
+        """Blocks, and whoever else asks meanwhile: at the first call while each kind of hash is measured, later once in
+        `LOOK_EVERY_S` while those of new kinds and the slowest are. Raises StorageError."""
         with self._lock:
             if self._look_at is None or self._now() >= self._look_at:
                 self._least_s = max(REFUSAL_S, SLACK * max(self._works(), default=0.0))

@@ -94,7 +94,8 @@ def ago(text: str | None) -> datetime | None:
 
 
 def noted(config: Config, id: str) -> bool:
-    """Let the queue note what it knows of a message, "" for its newest, so that it is found. False when no server runs."""
+    """Let the queue note what it knows of a message, "" for its newest, so that it is found. False when no server runs,
+    or the one that does refuses."""
     try:
         queued.note(config.queue_socket, id)
     except (PeerAway, Refusal):
