@@ -1,5 +1,6 @@
 """`mailward who` and `mailward kick`: who reads mail now, and an end to that."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -33,20 +34,10 @@ def who_command(
         fail(f"no server answers: {error}; start it: mailward serve -c {settings.path}", SOFTWARE)
     if left_out:
         warn(f"{left_out} sessions more are not shown; name an account")
-    rows = [(one.user, one.protocol, one.peer, one.tls or "in clear", moment(one.began_at)) for one in found]
+    rows = [(one.user, one.protocol, one.peer, one.tls or "in clear", moment(one.since)) for one in found]
     show(
         lambda: table([("USER", "PROTOCOL", "PEER", "TLS", "SINCE"), *rows]) if rows else "nobody is logged in",
-        [
-            {
-                "user": one.user,
-                "account": one.account,
-                "protocol": one.protocol,
-                "peer": one.peer,
-                "tls": one.tls,
-                "since": one.began_at,
-            }
-            for one in found
-        ],
+        [asdict(one) for one in found],
         as_json=as_json,
     )
 

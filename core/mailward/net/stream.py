@@ -8,16 +8,15 @@ import asyncio
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
 from mailward.access.connection import Connection
 from mailward.access.deeds import doer
 from mailward.api.logins import LoginProtocol
+from mailward.model.decision import utc_text
 from mailward.model.identity import Identity
 from mailward.model.ids import AccountId
-from mailward.model.session import TlsFacts
 from mailward.net.admission import Admission
 from mailward.net.listening import SocketListener
 from mailward.net.stream_connection import Session, StreamConnection
@@ -26,14 +25,15 @@ from mailward.net.stream_settings import StreamSettings
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """One session in which somebody is logged in. user: the account's address. tls: None in clear. began_at: the connection."""
+    """One session in which somebody is logged in, as it is sent to a command and shown. user: the account's address. tls: the
+    version, "" in clear. since: when the connection began, ISO 8601 in UTC."""
 
-    account: AccountId
     user: str
-    protocol: LoginProtocol
-    peer_ip: str
-    tls: TlsFacts | None
-    began_at: datetime
+    account: str
+    protocol: str
+    peer: str
+    tls: str
+    since: str
 
 
 class StreamListener(SocketListener):
@@ -79,7 +79,14 @@ class StreamListener(SocketListener):
         connections = sorted(self._connections, key=lambda connection: connection.began_at)
         found = [(one, one.session.identity) for one in connections if one.session is not None and one.session.is_logged_in]
         return [
-            LoggedIn(identity.account, identity.user, self.protocol, one.peer_ip or "", one.tls, one.began_at)
+            LoggedIn(
+                identity.user,
+                identity.account,
+                self.protocol,
+                one.peer_ip or "",
+                "" if one.tls is None else one.tls.version,
+                utc_text(one.began_at),
+            )
             for one, identity in found
             if identity is not None
         ]
