@@ -11,6 +11,7 @@ from mailward.model.ids import Uid
 from mailward.store.account import EmbeddedAccount
 from mailward.store.ops import Copy, Expunge, SetFlags
 from mailward.store.repair import check_account
+from support.faulty_disk import FaultyDisk, PowerCut
 from support.storecheck import NOW_S
 from support.stores import ALICE, account, append
 
@@ -98,6 +99,28 @@ def test_t_q_13_what_is_damaged_in_both_is_told_wherever_it_lies_and_left_as_it_
     assert (mended.messages, mended.left) == (0, ("INBOX UID 2", "Trash UID 1"))
     with pytest.raises(StorageError, match="damaged"):
         store.read(store.view(store.mailbox("INBOX").id).messages[1])
+
+
+def test_t_q_02_mending_cut_short_at_every_file_call_is_done_by_the_next(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    overwrite(folder / "now", b"Subject: 2", b"Sub\0\0ct: 2")
+    call = 0
+    while True:
+        call += 1
+        place = tmp_path_factory.mktemp("cut")
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+        try:
+            account(place / "now", disk=FaultyDisk(stop_at=call)).mend_from(account(place / "kept"))
+        except PowerCut:
+            pass
+        else:
+            break
+        store = account(place / "now")
+        assert store.mend_from(account(place / "kept")).left == ()
+        store.rest()
+        assert problems(place / "now") == ()
+    assert call > 2
 
 
 def test_what_has_been_expunged_since_is_whole_again_and_missed_by_nobody(folder: Path) -> None:
