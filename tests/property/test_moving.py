@@ -15,10 +15,10 @@ from mailward.app.moving.out_mbox import export_mbox
 from mailward.model.ids import Uid
 from mailward.store.base import AccountStore
 from mailward.store.flags import names_of
-from mailward.store.ops import Append, CreateMailbox, Expunge
-from support.stores import account
+from mailward.store.ops import Append, CreateMailbox, DeleteMailbox, Expunge
+from support.stores import ALICE, account
 
-NAMES = ("INBOX", "Sent", "Lists/a.b", "Entwürfe/2024 alt", "&c~", "a/.../b")
+NAMES = ("INBOX", "Gesendet", "Lists/a.b", "Entwürfe/2024 alt", "&c~", "a/.../b")
 LINE = st.sampled_from([b"", b"text", b"From x", b">From y", b">>From", b".", b"Status: RO", b"\xfc\xff\x00 8 bit", b"end\rcr"])
 FIELD = st.sampled_from([b"Subject: x", b"X-Status: D", b"X-UID: 99", b"Return-Path: <a@example.net>", b"X: y\r\n z"])
 OCTETS = st.builds(
@@ -34,6 +34,7 @@ MESSAGES = st.lists(st.tuples(st.sampled_from(NAMES), OCTETS, FLAGS, st.integers
 
 def filled(folder: Path, messages: list[tuple[str, bytes, set[str], int, bool]]) -> AccountStore:
     store = account(folder)
+    store.apply([DeleteMailbox("Sent"), CreateMailbox(NAMES[1], "\\Sent")])
     for name in NAMES[2:]:
         store.apply([CreateMailbox(name)])
     for name, octets, flags, at, stays in messages:
@@ -59,12 +60,13 @@ def test_a_maildir_brings_back_the_same_mail(messages: list[tuple[str, bytes, se
         folder = Path(scratch)
         store, again = filled(folder / "one", messages), account(folder / "two", now_s=1_900_000_000.0)
         for _ in range(2):  # the second run finds all of it there
-            assert not any(done.problems for done in export_maildir(store, folder / "out", lambda *_: None))
+            assert not any(done.problems for done in export_maildir(store, folder / "out", lambda *_: None, ALICE))
         assert not any(one.problems for one in Move(MaildirSource(folder / "out"), again, lambda *_: None).run())
         for name in NAMES:
             assert contents(again, name) == contents(store, name)
             assert again.mailbox(name).uidvalidity == store.mailbox(name).uidvalidity
             assert again.mailbox(name).uidnext == store.mailbox(name).uidnext
+            assert again.mailbox(name).special_use == store.mailbox(name).special_use
             assert again.mailbox(name).subscribed == store.mailbox(name).subscribed
 
 
@@ -89,6 +91,6 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_written(tmp_path: Path) -> 
     octets = bytearray(pack.read_bytes())
     octets[octets.index(b"A: 1")] ^= 1
     pack.write_bytes(octets)
-    done = {one.name: one for one in export_maildir(store, tmp_path / "out", lambda *_: None)}
+    done = {one.name: one for one in export_maildir(store, tmp_path / "out", lambda *_: None, ALICE)}
     assert (done["INBOX"].messages, len(done["INBOX"].problems)) == (2, 1)
     assert "UID 2" in done["INBOX"].problems[0]

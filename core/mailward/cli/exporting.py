@@ -15,6 +15,7 @@ from mailward.cli.moving_bar import moving_bar
 from mailward.cli.options import ConfigOption, JsonOption, account_of, cannot_write, config_of, made_for_server
 from mailward.cli.output import NOT_ALL, SOFTWARE, USAGE, fail, show, table
 from mailward.formats.text import one_line
+from mailward.model.ids import AccountId
 from mailward.store.base import AccountStore
 
 _HELP = """Mail moves out, into files that other servers read.
@@ -26,17 +27,19 @@ app = typer.Typer(help=_HELP, no_args_is_help=True)
 AccountOption = Annotated[str, typer.Option("--account", help="Whose mail: an address of the account.")]
 PathArgument = Annotated[Path, typer.Argument(help="The folder to write into; made for the server's user when it is missing.")]
 
+_Export = Callable[[AccountStore, Path, Progress], Iterator[Written]]
+
 
 @app.command("maildir")
 def maildir_command(path: PathArgument, account: AccountOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Write all mail of an account as a Maildir. Flags, keywords, dates and UIDs are as Dovecot keeps them.
 
-    Run it again after an interruption, or to add what is new; it deletes nothing there. What could not be written is listed,
-    and the exit code is 2 then.
+    Run it again after an interruption, or to add what is new; it deletes nothing there. Where mail of another account is there
+    nothing is written. What could not be written is listed, and the exit code is 2 then.
 
     Example: mailward export maildir /srv/out/alice --account alice@example.org
     """
-    _write(export_maildir, path, account, config, as_json, again="the same command goes on")
+    _write(lambda owner: partial(export_maildir, account=owner), path, account, config, as_json, again="the same command goes on")
 
 
 @app.command("mbox")
@@ -56,11 +59,11 @@ def mbox_command(
     Example: mailward export mbox /srv/out/alice --account alice@example.org
     """
     again = "the same command with --replace begins anew"
-    _write(partial(export_mbox, replace=replace), path, account, config, as_json, again=again)
+    _write(lambda _: partial(export_mbox, replace=replace), path, account, config, as_json, again=again)
 
 
 def _write(
-    export: Callable[[AccountStore, Path, Progress], Iterator[Written]],
+    made: Callable[[AccountId], _Export],
     path: Path,
     account: str,
     config: Path | None,
@@ -73,7 +76,7 @@ def _write(
     owner = account_of(settings, account)
     try:
         with opened_store(settings) as store, moving_bar() as progress:
-            done = list(export(store.open(owner.id), path, progress))
+            done = list(made(owner.id)(store.open(owner.id), path, progress))
     except ExportRefused as refused:
         fail(str(refused), USAGE)
     except OSError as error:

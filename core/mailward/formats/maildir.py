@@ -1,13 +1,18 @@
-"""What a Maildir says of its messages beside their octets: flags in file names, and the files in which Dovecot keeps the rest."""
+"""What a Maildir says of its messages beside their octets: flags in file names, the files in which Dovecot keeps the rest,
+and one of ours for what Dovecot has in its configuration."""
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mailward.formats.mailbox_names import SPECIAL_USES
+
 UID_LIST = "dovecot-uidlist"
 KEYWORDS = "dovecot-keywords"
 SUBSCRIPTIONS = "subscriptions"
+ORIGIN = "mailward-origin"
+"""Ours. Maildir++ knows folders by the "." before their names, so other servers pass it over."""
 
 MAX_LETTERS = 26
 """So many keywords have a letter."""
@@ -34,6 +39,15 @@ class UidList:
     uidvalidity: int
     uidnext: int
     messages: Mapping[str, Numbered]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a Maildir was exported from. account: the id it has there. special_uses: mailbox -> "\\Sent" and so on (RFC 6154
+    section 2), "" for none."""
+
+    account: str
+    special_uses: Mapping[str, str]
 
 
 def base_of(name: str) -> str:
@@ -111,3 +125,18 @@ def uid_list_text(list: UidList, guid: str) -> str:
         uidl = f"P{numbered.pop3_uidl} " if numbered.pop3_uidl else ""
         lines.append(f"{numbered.uid} {uidl}:{base}\n")
     return "".join(lines)
+
+
+def read_origin(text: str) -> Origin | None:
+    """None when it is of no form that we have written. What cannot be read of it is passed over."""
+    head, *lines = text.splitlines() or [""]
+    version, _, account = head.partition(" ")
+    if version != "1" or not account:
+        return None
+    words = (line.partition(" ") for line in lines)
+    return Origin(account, {name: "" if use == "-" else use for use, _, name in words if name and use in ("-", *SPECIAL_USES)})
+
+
+def origin_text(origin: Origin) -> str:
+    """A line with the version and the account, and one a mailbox, whose name has no line ends: its use or "-", and the name."""
+    return f"1 {origin.account}\n" + "".join(f"{use or '-'} {name}\n" for name, use in origin.special_uses.items())

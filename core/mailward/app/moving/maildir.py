@@ -15,6 +15,7 @@ from mailward.app.moving.within import open_within
 from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.formats.maildir import (
     KEYWORDS,
+    ORIGIN,
     SUBSCRIPTIONS,
     UID_LIST,
     Numbered,
@@ -23,6 +24,7 @@ from mailward.formats.maildir import (
     delivered_at,
     flags_of,
     read_keywords,
+    read_origin,
     read_uid_list,
 )
 from mailward.protocol.imap.names import NameRefused, decode_pattern
@@ -46,11 +48,13 @@ class MaildirSource:
     def folders(self) -> list[Folder]:
         """INBOX first."""
         subscribed = self._subscriptions()
+        origin = read_origin(self._text(self._path / ORIGIN) or "")
+        uses: Mapping[str, str] = origin.special_uses if origin else {}
         found = [Folder(str(self._path), INBOX, subscribed=True)]
         for path, levels in self._below(self._path):
             name = SEPARATOR.join(levels)
             known = None if subscribed is None else name in subscribed
-            found.append(Folder(str(path), name, subscribed=known))
+            found.append(Folder(str(path), name, uses.get(name), known))
         return found
 
     def _below(self, folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Path, tuple[str, ...]]]:

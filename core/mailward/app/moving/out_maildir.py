@@ -2,39 +2,80 @@
 
 A message is there under its final name or not at all, and its name stays: an export that was interrupted goes on where it
 stopped, and one into the same folder later adds what is new and brings flags up to date. It deletes nothing there.
+Where other mail is there it writes nothing: two people's mail would be one's. Whose it is tells a file of ours at the top, which
+comes before all mail; without that UIDVALIDITY tells, which two accounts may have alike.
 """
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mailward.app.moving.out import Outgoing, Progress, Written, outgoing
+from mailward.app.moving.out import ExportRefused, Outgoing, Progress, Written, outgoing
 from mailward.formats.mailbox_names import INBOX, SEPARATOR
 from mailward.formats.maildir import (
     KEYWORDS,
     MAX_LETTERS,
+    ORIGIN,
     SUBSCRIPTIONS,
     UID_LIST,
     Numbered,
+    Origin,
     UidList,
     base_of,
     keywords_text,
     letters_of,
+    origin_text,
+    read_origin,
+    read_uid_list,
     uid_list_text,
 )
+from mailward.model.ids import AccountId
 from mailward.protocol.imap.names import encode_name
 from mailward.store.base import AccountStore, MailboxInfo
 
 
-def export_maildir(store: AccountStore, folder: Path, progress: Progress) -> Iterator[Written]:
-    """Each mailbox in turn. Raises OSError, StorageError."""
+def export_maildir(store: AccountStore, folder: Path, progress: Progress, account: AccountId) -> Iterator[Written]:
+    """Each mailbox in turn. account: whose the store is. Raises ExportRefused, OSError, StorageError."""
     infos = store.mailboxes()
+    _refuse_other_mail(folder, account, infos)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(folder / ORIGIN, origin_text(Origin(account, {info.name: info.special_use for info in infos})))
     for info in infos:
         yield _export(store, info, folder / _folder_name(info.name), progress)
     subscribed = [_folder_name(info.name).removeprefix(".") or INBOX for info in infos if info.subscribed]
     _replace(folder / SUBSCRIPTIONS, "".join(f"{name}\n" for name in subscribed))
     os.sync()
+
+
+def _refuse_other_mail(folder: Path, account: AccountId, infos: Sequence[MailboxInfo]) -> None:
+    origin = read_origin(_text(folder / ORIGIN))
+    if origin is not None and origin.account != account:
+        raise ExportRefused(f"{folder} holds the mail of another account; nothing was written. Name another folder")
+    for info in infos:
+        why = _other_mail(folder / _folder_name(info.name), info.uidvalidity)
+        if why:
+            raise ExportRefused(
+                f"{why}, and UIDVALIDITY of {info.name} is {info.uidvalidity} here: it is not the mailbox that was exported "
+                "there before; nothing was written. Name another folder"
+            )
+
+
+def _other_mail(folder: Path, uidvalidity: int) -> str:
+    """What there is of another mailbox than ours, "" for nothing. Before the list is written, our names tell our messages."""
+    numbers = read_uid_list(_text(folder / UID_LIST))
+    if numbers is not None:
+        return "" if numbers.uidvalidity == uidvalidity else f"{folder / UID_LIST} says UIDVALIDITY {numbers.uidvalidity}"
+    ours = re.compile(rf"[0-9]+\.V{uidvalidity}U[0-9]+\.mailward,")
+    there = (path for part in ("cur", "new") for path in (folder / part).glob("[!.]*"))
+    other = next((path for path in there if not ours.match(path.name)), None)
+    return f"{other} was not written by such an export" if other else ""
+
+
+def _text(path: Path) -> str:
+    """Of a side file, "" where there is none."""
+    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
 
 
 def _folder_name(name: str) -> str:
