@@ -33,7 +33,8 @@ def test_a_full_mailbox_is_told_before_the_message_is_sent_and_only_to_other_ser
         letter = HEAD.replace(b"sender@sender.invalid", b"bob@example.test") % b"from a colleague" + b"x\r\n"
         assert target.submit(letter, account="bob@example.test")[0] == 250
         target.until(lambda: "mailbox full: " in target.run("queue", "list").stdout)
-        target.run("account", "quota", target.demo, "--size", "none")
+        raised = target.run("account", "quota", target.demo, "--size", "none").stdout
+        assert "mailward queue retry --problem 'mailbox full'" in raised, "what waits hears of it by a command"
         assert _rcpt(target, target.demo)[0].startswith("250 ")
-        target.run("queue", "retry", "--all")
+        target.run("queue", "retry", "--problem", "mailbox full")
         assert any(b"from a colleague" in one for one in target.wait_for(2)), "what was taken is not lost"

@@ -54,7 +54,10 @@ def account_command(
             note_change(settings, "quota set", account, by, size=size or "", messages=messages or "")
         quota = _quota_of(settings, account.id, directory)
     data = {"address": str(account.address), **quota_data(quota)}
-    show(f"{account.address} holds {shown(quota)}", data, as_json=as_json)
+    text = f"{account.address} holds {shown(quota)}"
+    if size is not None or messages is not None:
+        text += "\nmail that waits for room is tried again in its time, or at once: mailward queue retry --problem 'mailbox full'"
+    show(text, data, as_json=as_json)
 
 
 def _quota_of(settings: Config, account: AccountId, directory: Directory) -> Quota:
