@@ -62,12 +62,17 @@ def undelete_command(
         store = every.open(account.id)
         try:
             name = None if mailbox is None else normalise_name(mailbox)
-            left = [one for one in store.expunged() if one.expunged_at >= begin_s and name in (None, one.mailbox_name)]
-            left = without_copies(store, left)
+            kept = store.expunged()
+            gone = [one for one in kept if one.expunged_at >= begin_s and name in (None, one.mailbox_name)]
+            left = without_copies(store, gone)
             target = None if into is None else normalise_name(into)
             _warn_of_shared(store, {target or one.mailbox_name for one in left})
             if dry_run or not left:
-                show(lambda: _listed(store, left), lambda: [_data(store, one) for one in left], as_json=as_json)
+                show(
+                    lambda: _listed(store, left) or _nothing(store, kept, len(gone), name),
+                    lambda: [_data(store, one) for one in left],
+                    as_json=as_json,
+                )
                 return
             confirm(f"Put {number_of('message', len(left))} back?", yes=yes)
             done = put_back(store, left, target)
@@ -87,9 +92,19 @@ def _warn_of_shared(store: AccountStore, names: Collection[str]) -> None:
             warn(f"{one_line(info.name)} is shared: others will see what is put back there; `--into` takes another mailbox")
 
 
+def _nothing(store: AccountStore, kept: Sequence[Expunged], gone: int, name: str | None) -> str:
+    """Why that is. kept: all that was deleted. gone: how many of them were meant. name: the mailbox that was named."""
+    if gone:
+        return f"nothing can be put back: {number_of('message', gone)} deleted, of which a mailbox still has a copy"
+    if name is not None and name not in {*(info.name for info in store.mailboxes()), *(one.mailbox_name for one in kept)}:
+        return f"nothing can be put back: there is no mailbox {one_line(name)}, nor is deleted mail of such a one kept"
+    return "nothing can be put back: what was moved, or still has a copy in a mailbox, is not deleted"
+
+
 def _listed(store: AccountStore, left: Sequence[Expunged]) -> str:
+    """ "" for nothing."""
     if not left:
-        return "nothing can be put back"
+        return ""
     rows = [("DELETED", "MAILBOX", "FROM", "SUBJECT")]
     for one in left[: -LISTED - 1 : -1]:
         view = _header(store, one)

@@ -24,6 +24,8 @@ from support.installation import installation
 from support.storecheck import message
 from support.stores import append
 
+NOTHING = "nothing can be put back: what was moved, or still has a copy in a mailbox, is not deleted\n"
+
 
 class Shell:
     """An installation whose account has lost a message of INBOX, and a mailbox with another."""
@@ -69,7 +71,7 @@ def test_all_goes_back_to_where_it_was(shell: Shell) -> None:
     done = shell.type("--yes")
     assert (done.exit_code, done.stdout) == (0, "1 message put back into INBOX\n1 message put back into Clients\n")
     assert (shell.contents("INBOX"), shell.contents("Clients")) == ([2, 3], [1])
-    assert shell.type().stdout == "nothing can be put back\n"
+    assert shell.type().stdout == NOTHING
 
 
 def test_it_shows_what_would_come_back_the_latest_first_and_changes_nothing(shell: Shell) -> None:
@@ -81,7 +83,7 @@ def test_it_shows_what_would_come_back_the_latest_first_and_changes_nothing(shel
 
 
 def test_a_mailbox_and_a_time_narrow_it_and_another_mailbox_can_take_it(shell: Shell) -> None:
-    assert shell.type("--since", "0m", "--yes").stdout == "nothing can be put back\n"
+    assert shell.type("--since", "0m", "--yes").stdout == NOTHING
     done = shell.type("--mailbox", "inbox", "--since", "2h", "--into", "Back/Here", "--yes", "--json")
     assert json.loads(done.stdout) == {"address": "demo@example.test", "put_back": {"Back/Here": 1}}
     assert shell.contents("Back/Here") == [1]
@@ -104,7 +106,14 @@ def test_of_several_that_are_alike_the_last_comes_back(shell: Shell) -> None:
         store.apply([Expunge(trash, (Uid(1), Uid(2)))])
     assert shell.type("--yes").stdout == "1 message put back into Clients\n1 message put back into Trash\n"
     assert (shell.contents("INBOX"), shell.contents("Trash")) == ([2], [3])
-    assert shell.type().stdout == "nothing can be put back\n"
+    told = "nothing can be put back: 2 messages deleted, of which a mailbox still has a copy\n"
+    assert shell.type().stdout == told
+
+
+def test_a_mailbox_that_never_was_is_called_so(shell: Shell) -> None:
+    told = "nothing can be put back: there is no mailbox Clinets, nor is deleted mail of such a one kept\n"
+    assert shell.type("--mailbox", "Clinets").stdout == told
+    assert shell.type("--mailbox", "Trash").stdout == NOTHING
 
 
 def test_a_damaged_copy_is_none(shell: Shell) -> None:
