@@ -195,7 +195,8 @@ def dry_run_command(
     """Say what a script would do with mail that is stored. Nothing is changed, nothing is sent.
 
     At delivery more is asked: a reply goes only to a sender whom SPF, DMARC or a login proves, and in consequence of junk
-    nothing is sent. `mailward explain` says what was done with a message.
+    nothing is sent. `mailward explain` says what was done with a message. mailward.yaml is read as it is now: `sieve_lists:` that
+    were changed since the server was started are not yet the server's.
 
     Examples:
 
