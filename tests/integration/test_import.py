@@ -240,3 +240,13 @@ def test_the_page_on_moving_in_works_as_printed(target: Server, tmp_path: Path) 
     assert "1 messages brought" in reader.types("import mbox spool")
     assert any(b"from the spool" in octets for octets in target.messages())
     reader.is_through()
+
+
+def test_a_file_that_is_no_mbox_file_is_counted_among_what_could_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no mail\n")
+    (tmp_path / "zoo").write_bytes(b"From a@example.net Mon Nov  2 10:00:00 2026\nSubject: a\n\nb\n")
+    with server() as target:
+        done = target.run("import", "mbox", str(tmp_path), "--account", DEMO, check=False)
+        assert done.returncode == 2
+        assert f"1 messages brought for {DEMO}, 0 could not be read, nor could 1 of the folders" in done.stdout
+        assert re.search(r"^notes +0 +0 +0 +-$", done.stdout, re.MULTILINE)

@@ -200,15 +200,14 @@ def _opened(made: Callable[[], Source]) -> Iterator[Source]:
 def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_json: bool) -> None:
     problems = [problem for one in found for problem in one.problems]
     missing = sum(one.missing for one in found)
+    unreadable = sum(one.is_unreadable for one in found)
     rows = [("FOLDER", "THERE", "KNOWN", "WOULD COME" if dry_run else "BROUGHT", "UIDS")]
-    rows += [
-        (one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}", "kept" if one.keeps_uids else "new")
-        for one in found
-    ]
+    rows += [(one_line(one.name), f"{one.there:,}", f"{one.known:,}", f"{one.brought:,}", _uids(one)) for one in found]
     brought = sum(one.brought for one in found)
     lines = [table(rows)] if found else []
     lines.append(
         f"{brought:,} messages {'would be brought' if dry_run else 'brought'} for {account}, {missing:,} could not be read"
+        f"{f', nor could {unreadable:,} of the folders' if unreadable else ''}"
     )
     lines += [
         f"  {one_line(one.name)}: {one.expunged:,} more were deleted there and are still in the file: left out"
@@ -230,6 +229,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
                 "known": one.known,
                 "brought": one.brought,
                 "missing": one.missing,
+                "unreadable": one.is_unreadable,
                 "expunged": one.expunged,
                 "keeps_uids": one.keeps_uids,
                 "special_use": one.special_use,
@@ -245,3 +245,7 @@ def _tell(found: list[Brought], stopped: str, account: str, dry_run: bool, as_js
         raise typer.Exit(SOFTWARE)
     if problems or missing:
         raise typer.Exit(NOT_ALL)
+
+
+def _uids(one: Brought) -> str:
+    return "-" if one.is_unreadable else "kept" if one.keeps_uids else "new"

@@ -33,7 +33,8 @@ Progress = Callable[[str, int, int], None]
 class Brought:
     """How one folder went. name: here. there: in it at the source. known: of them, brought by an earlier run.
 
-    keeps_uids: UIDs and UIDVALIDITY are those of the source. expunged: what the source has deleted and still holds, left out.
+    is_unreadable: the folder as a whole, so what is in it is not known. keeps_uids: UIDs and UIDVALIDITY are those of the source.
+    expunged: what the source has deleted and still holds, left out.
     special_use: what the mailbox is for by this run, "" where that is as it was. notes: what became of others for its sake, or
     why it is for nothing. problems: what could not be read or stored as it was.
     """
@@ -43,6 +44,7 @@ class Brought:
     there: int = 0
     known: int = 0
     brought: int = 0
+    is_unreadable: bool = False
     keeps_uids: bool = False
     expunged: int = 0
     special_use: str = ""
@@ -87,6 +89,7 @@ class Move:
         try:
             listing = self._source.listing(folder)
         except FolderError as error:
+            brought.is_unreadable = True
             brought.problems.append(str(error))
             return brought
         known = self._known(listing)

@@ -197,6 +197,7 @@ def test_what_is_no_mbox_file_or_maildir_is_said_and_the_others_come(tmp_path: P
     found = brought(MboxSource(tmp_path / "mail"), store)
     assert (found["zoo"].brought, found["zoo"].problems, len(found["notes"].problems)) == (1, [], 1)
     assert "mail/notes is no mbox file" in found["notes"].problems[0]
+    assert (found["notes"].is_unreadable, found["zoo"].is_unreadable) == (True, False)
     assert not any(info.name == "notes" for info in store.mailboxes())
     with pytest.raises(SourceError, match="Maildir"):
         MaildirSource(tmp_path)
