@@ -99,6 +99,19 @@ def test_words_of_other_servers_are_not_read_as_letters_that_grant_more(shell: S
     assert told.exit_code == 64 and f"'{word}' is a word, and rights are letters: lrs to read" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("whom", "said"),
+    [
+        ("group:staff", "there is no group staff; mailward group list shows them"),
+        ("anyone", "anyone wants `share_with_anyone: on` in mailward.yaml"),
+        ("bob@example.test", "'bob@example.test' is no account's own address here; mailward account list shows them"),
+    ],
+)
+def test_whom_nobody_is_is_said_in_the_words_of_what_was_named(shell: Shell, whom: str, said: str) -> None:
+    told = shell.type("share", DEMO, "INBOX", "--with", whom, "--rights", "lrs")
+    assert told.exit_code == 66 and told.stderr.startswith(f"mailward: {said}"), told.stderr
+
+
 def test_a_mailbox_is_renamed_subscribed_to_and_deleted(shell: Shell) -> None:
     shell.type("mailboxes", DEMO, "--create", "Team/Plans")
     renamed = {one["mailbox"] for one in json.loads(shell.type("mailboxes", DEMO, "--rename", "Team", "Crew", "--json").stdout)}
