@@ -4,7 +4,7 @@ They leave in chunks, so that nothing large is held whole, however often a comma
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
 
@@ -27,15 +27,15 @@ Part = Field | Section | Decoded
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many messages one command has no answer for. unreadable: the store could not give them. expunged: by somebody else,
+    """What one command has no answer for. unreadable: messages that the store could not give. expunged: so many by somebody else,
     where what belonged to their place in the mailbox is asked for. undecodable: a part in an unknown encoding is to be undone."""
 
-    unreadable: int = 0
+    unreadable: set[int] = field(default_factory=set)
     expunged: int = 0
     undecodable: int = 0
 
     def cannot_read(self, message: int, error: Exception) -> None:
-        self.unreadable += 1
+        self.unreadable.add(message)
         log.error("unreadable message", message=message, error=str(error))
 
 

@@ -148,6 +148,9 @@ async def test_a_damaged_message_is_left_out_and_said(office: Office) -> None:
         replies = await client.command(f"FETCH 1:3 {items}")
         assert [line[:9] for line in replies[:-1]] == [b"* 1 FETCH", b"* 3 FETCH"]
         assert replies[-1] == b"NO [SERVERBUG] 1 of the messages could not be read"
+    assert (await client.command("FETCH 1:3 BODY[]"))[-1].startswith(b"NO [SERVERBUG] 1 of")
+    await client.ok("NOOP")
+    assert await client.ok("SEARCH UNSEEN") == [b"* SEARCH 2"], "nobody has seen it"
 
 
 async def test_t_imap_09_large_messages_are_sent_in_pieces(office: Office) -> None:

@@ -3,7 +3,7 @@
 \\Seen is set in one op at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mailward.access.imap.rendering import Plan
 from mailward.access.imap.scripting import tell
@@ -55,10 +55,10 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     else:
         session.write(b"".join(pieces))
     if items.marks_seen and not session.mailbox.read_only and "s" in session.here.rights:
-        await _mark_seen(session, places)
+        await _mark_seen(session, places, plan.left_out.unreadable)
     left_out = plan.left_out
     if left_out.unreadable:
-        raise No(f"{left_out.unreadable} of the messages could not be read", "SERVERBUG")
+        raise No(f"{len(left_out.unreadable)} of the messages could not be read", "SERVERBUG")
     if left_out.undecodable:
         raise No(f"{left_out.undecodable} of the messages are in an encoding that is not known here", "UNKNOWN-CTE")
     if left_out.expunged:
@@ -66,10 +66,14 @@ async def _fetch(session: Session, arguments: Arguments, *, uid: bool) -> str:
     return ""
 
 
-async def _mark_seen(session: Session, places: Sequence[int]) -> None:
-    """The news that follow every command tell the new flags."""
+async def _mark_seen(session: Session, places: Sequence[int], unreadable: Collection[int]) -> None:
+    """The news that follow every command tell the new flags. unreadable: messages that nobody has seen."""
     selected = session.mailbox
-    unseen = (Uid(selected.uids[place]) for place in places if not selected.flags[place] & SEEN)
+    unseen = (
+        Uid(selected.uids[place])
+        for place in places
+        if not selected.flags[place] & SEEN and selected.messages[place] not in unreadable
+    )
     uids = await session.worked_out(lambda: tuple(unseen), len(places))
     if uids:
         op = SetFlags(selected.info.id, uids, "add", ("\\Seen",))
