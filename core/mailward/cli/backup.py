@@ -93,7 +93,7 @@ def list_command(folder: FolderArgument, config: ConfigOption = None, as_json: J
 def verify_command(
     folder: FolderArgument, snapshot: SnapshotOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Read snapshots whole, compare every file with its hash, and check databases and messages inside. Exit code 1: damaged.
+    """Read snapshots whole and compare every file with its hash. Databases and messages inside are checked. Exit code 1: damaged.
 
     Those are read that a restore may be from: the last of everything, and the last of each account that was taken later.
 
