@@ -122,9 +122,10 @@ def _lines(reports: dict[str, Report]) -> list[str]:
         lines += [f"  {problem}" for problem in report.problems]
         lines += [f"  mended: {done}" for done in report.done]
         lines += [f"  not mended: {left}" for left in report.left if report.done]
-        if report.left:
+        if report.has_damaged_messages:
             lines.append(
                 f"  damaged messages are made whole from a backup by: mailward restore FOLDER --account {name} --missing"
             )
-            lines += [] if report.done else [f"  what can be worked out anew, by: mailward store check {name} --repair"]
+        if report.left and not report.done:
+            lines.append(f"  what can be worked out anew, by: mailward store check {name} --repair")
     return lines or ["no accounts"]

@@ -57,6 +57,8 @@ OF_NOWHERE = """
 GRANTS = f"mailbox_grant WHERE mailbox NOT IN (SELECT id FROM mailbox) OR rights = '' OR rights GLOB '*[^{RIGHTS}]*'"  # noqa: S608
 ANNOTATIONS = f"annotation WHERE owner = '' AND mailbox <> {SERVER} AND mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
 
+DAMAGED = "is missing or damaged"
+"""What is said of a message whose octets cannot be read."""
 _ASSERTIONS = (
     ("no INBOX", f"account WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = '{INBOX}')"),  # noqa: S608
     ("a UID that its mailbox has yet to give", "entry JOIN mailbox ON mailbox.id = mailbox WHERE uid >= uidnext OR uid < 1"),
@@ -168,7 +170,7 @@ def _names(ranges: Sequence[range], uid: int) -> bool:
 def _check_records(connection: sqlite3.Connection, packs: Packs) -> Iterator[str]:
     for message, locator, found, is_other in records(connection, packs):
         if found is None:
-            yield f"message {message}: its record in pack {locator.pack} at {locator.offset} is missing or damaged"
+            yield f"message {message}: its record in pack {locator.pack} at {locator.offset} {DAMAGED}"
         elif is_other:
             yield f"message {message}: the database says something else of it than its octets"
 

@@ -31,6 +31,11 @@ class Report:
     done: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
+    @property
+    def has_damaged_messages(self) -> bool:
+        """Some of what is still wrong only a copy from elsewhere mends."""
+        return any(checking.DAMAGED in problem for problem in self.left)
+
 
 def check_account(folder: Path, disk: Disk, now_s: int, *, repair: bool) -> Report:
     """Writers wait meanwhile. repair: only where no server has the account open, since its database may be replaced.
